@@ -1,0 +1,3 @@
+"""From numbers to a person who answers: rules, alerts, routing."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Simulated devices: a stranger to the hub, sharing only the published wire format."""
+
+from __future__ import annotations

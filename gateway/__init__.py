@@ -1,0 +1,3 @@
+"""The MQTT edge: topics, bytes and connections; nothing clinical."""
+
+from __future__ import annotations
