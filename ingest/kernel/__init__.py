@@ -1,0 +1,3 @@
+"""Shared vocabulary: clock, ids, errors, units, nomenclature, observation. No IO."""
+
+from __future__ import annotations

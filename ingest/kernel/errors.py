@@ -1,0 +1,34 @@
+"""The root of the hub's errors; a class's docstring is its message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class HubError(Exception):
+    """Something the hub could not do."""
+
+    def __init__(self, **data: Any) -> None:
+        self.data = data
+        message = (self.__class__.__doc__ or "").strip().splitlines()[0]
+        try:
+            message = message.format(**data)
+        except (KeyError, IndexError):  # a message without its data is still a message
+            pass
+        super().__init__(message)
+
+
+class RecoverableError(HubError):
+    """Trying again later can help."""
+
+
+class StoreUnavailableError(RecoverableError):
+    """The database can't be reached: {detail}."""
+
+
+class PoisonError(HubError):
+    """The database refused the rows themselves: {detail}."""
+
+
+class SettingsError(HubError):
+    """{setting} {problem}."""

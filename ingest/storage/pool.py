@@ -1,0 +1,73 @@
+"""Connections to the database: one pool per process, and single sessions that hold locks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from ingest.kernel import errors
+
+Connection = psycopg.Connection[Any]
+Pool = ConnectionPool[Connection]
+
+_OPTIONS: dict[str, Any] = {
+    # a dead peer is found within about 8 s, so that its locks are free within 10
+    "keepalives": 1,
+    "keepalives_idle": 3,
+    "keepalives_interval": 1,
+    "keepalives_count": 5,
+    "connect_timeout": 5,
+    "options": "-c timezone=UTC -c tcp_keepalives_idle=3 -c tcp_keepalives_interval=1"
+    " -c tcp_keepalives_count=5",
+}
+
+
+def connect(database_url: str, *, name: str, autocommit: bool = False) -> Connection:
+    """Open one session; ``name`` is what the database's administrator sees of it.
+
+    Raises
+    ------
+    StoreUnavailableError
+        When there is no database to be reached.
+    """
+    try:
+        return psycopg.connect(
+            database_url, application_name=f"telecare {name}", autocommit=autocommit, **_OPTIONS
+        )
+    except psycopg.OperationalError as error:
+        raise errors.StoreUnavailableError(detail=type(error).__name__) from error
+
+
+def open_pool(database_url: str, *, name: str, most: int = 8) -> Pool:
+    """Return a pool that is open, whose sessions are checked before they are lent."""
+    pool: Pool = ConnectionPool(
+        database_url,
+        kwargs={"application_name": f"telecare {name}", **_OPTIONS},
+        min_size=1,
+        max_size=most,
+        timeout=10,
+        check=ConnectionPool.check_connection,
+        open=False,
+        name=name,
+    )
+    pool.open(wait=False)
+    return pool
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Translate the driver's errors at the edge: gone, or refused."""
+    try:
+        yield
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise errors.StoreUnavailableError(detail=type(error).__name__) from error
+    except psycopg.DataError as error:
+        raise errors.PoisonError(detail=error.sqlstate or type(error).__name__) from error
+
+
+LOCK_SLOT, LOCK_WRITER, LOCK_SHARD, LOCK_EVENTS, LOCK_GATEWAY = 1, 2, 3, 4, 5
+"""Classes of the two-key advisory locks."""
