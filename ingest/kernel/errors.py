@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 
@@ -11,10 +12,8 @@ class HubError(Exception):
     def __init__(self, **data: Any) -> None:
         self.data = data
         message = (self.__class__.__doc__ or "").strip().splitlines()[0]
-        try:
+        with contextlib.suppress(KeyError, IndexError):  # without its data still a message
             message = message.format(**data)
-        except (KeyError, IndexError):  # a message without its data is still a message
-            pass
         super().__init__(message)
 
 

@@ -57,7 +57,7 @@ def flag_names(flags: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """An emergency, or something on the alarm topic that could not be read, on its way to a person."""
+    """An emergency, or what came on the alarm topic unreadable, on its way to a person."""
 
     site: str
     device: str  # as in the topic

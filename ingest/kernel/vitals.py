@@ -47,6 +47,7 @@ _LOINC = "HL7 FHIR R4 vital signs value set; IEEE 11073-10101"
 
 _N, _B, _C, _A = ValueKind.NUMBER, ValueKind.BOOLEAN, ValueKind.CODE, ValueKind.ANSWER
 
+# ruff: noqa: E501  (a table reads best as one)
 QUANTITIES: tuple[Quantity, ...] = (
     Quantity(no=1, name="heart_rate", label="Heart rate", kind=_N, unit="/min", loinc="8867-4",
              mdc=149530, low=20, high=300, source=_LOINC),

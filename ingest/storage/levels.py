@@ -65,7 +65,8 @@ def _partition(db: Connection, table: str, start: datetime, span: timedelta) -> 
         return
     db.execute(
         sql.SQL(
-            "CREATE TABLE IF NOT EXISTS ingest.{} PARTITION OF ingest.{} FOR VALUES FROM ({}) TO ({})"
+            "CREATE TABLE IF NOT EXISTS ingest.{} PARTITION OF ingest.{}"
+            " FOR VALUES FROM ({}) TO ({})"
         ).format(
             sql.Identifier(name),
             sql.Identifier(table),

@@ -1,0 +1,218 @@
+"""What a registration says: people, homes, devices and the rest, each with where it was written.
+
+Values in which None means "not said": what the register holds stays as it is. An empty text
+clears what it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal
+
+Kind = Literal["areas", "practices", "teams", "sites", "homes", "people", "devices"]
+
+KINDS: tuple[Kind, ...] = (
+    "areas", "practices", "teams", "sites", "homes", "people", "devices",
+)  # fmt: skip
+"""In the order in which one may refer to the one before."""
+
+TEAM_KINDS = (
+    "district_nursing", "community_matron", "rapid_response", "telecare_operator", "equipment",
+)  # fmt: skip
+
+ONBOARDING = "onboarding"
+"""The broker user of a site's devices before their registration: no device may be called so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where something was written: a file and its line, and the lines of its keys where known."""
+
+    file: str
+    line: int
+    keys: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def at(self, key: str) -> int:
+        """Return the line of a key, else the line where the whole begins."""
+        found = self.keys.get(key)
+        return found if isinstance(found, int) else self.line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why a registration can not be loaded, said so that its writer can put it right."""
+
+    file: str
+    line: int  # 0: the file as a whole
+    what: str
+    allowed: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.what}" + (f"; {self.allowed}" if self.allowed else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Area:
+    """A part of the country that teams serve."""
+
+    id: str
+    name: str
+    origin: Origin = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Practice:
+    """A general practice."""
+
+    id: str
+    name: str
+    area: str | None
+    origin: Origin = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Team:
+    """People who answer alerts."""
+
+    id: str
+    name: str
+    kind: str
+    area: str | None
+    phone: str | None
+    origin: Origin = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A place with homes: an extra-care building, a care home, or a district of single houses."""
+
+    id: str
+    name: str
+    area: str | None
+    timezone: str | None
+    onboarding_password: str | None = field(repr=False)
+    origin: Origin = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """A dwelling. How to get in is kept encrypted."""
+
+    id: str
+    site: str
+    address: str | None = field(repr=False)
+    access_notes: str | None = field(repr=False)
+    key_safe: str | None = field(repr=False)
+    origin: Origin = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """Somebody to ring about a person."""
+
+    name: str
+    relation: str | None
+    phone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """Personal bounds of a quantity out of a care plan, in the hub's unit."""
+
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody who is looked after."""
+
+    id: str
+    home: str
+    name: str = field(repr=False)
+    nhs_number: str | None = field(repr=False)  # ten digits
+    born: date | None
+    phone: str | None
+    language: str | None
+    communication: str | None
+    practice: str | None
+    scale2: bool | None
+    on_oxygen: bool | None
+    pregnant: bool | None
+    contacts: tuple[Contact, ...] | None = field(repr=False)  # in ringing order
+    limits: Mapping[str, Limit] | None
+    origin: Origin = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """Whose a device is, from when to when: one person's, or a home's to share."""
+
+    person: str | None
+    home: str | None
+    start: datetime | None  # None: since ever
+    end: datetime | None  # None: until the device's next assignment, if there is one
+    origin: Origin = field(compare=False)
+
+    @property
+    def holder(self) -> tuple[str, str]:
+        """Return the kind and id of the one that the device is with."""
+        return ("person", self.person) if self.person is not None else ("home", self.home or "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A device and all its assignments that were written down."""
+
+    site: str
+    id: str
+    kind: str
+    model: str | None
+    password: str | None = field(repr=False)
+    cadence: Mapping[str, int] | None  # quantity -> seconds between readings
+    assignments: tuple[Assignment, ...]
+    origin: Origin = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """Everything that a set of files says, ready to be loaded as one."""
+
+    areas: tuple[Area, ...] = ()
+    practices: tuple[Practice, ...] = ()
+    teams: tuple[Team, ...] = ()
+    sites: tuple[Site, ...] = ()
+    homes: tuple[Home, ...] = ()
+    people: tuple[Person, ...] = ()
+    devices: tuple[Device, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    # ids of entries that are left out because something is wrong with them: who refers to one
+    # is not wrong for that
+    flawed: frozenset[tuple[Kind, str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """What became of the entries of a kind."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What loading did, or with ``check`` would have done; with problems nothing was done."""
+
+    check: bool
+    counts: Mapping[Kind | Literal["assignments"], Count]
+    problems: tuple[Problem, ...] = ()
+    queued: int = 0  # messages out of the quarantine, to be replayed
+
+    @property
+    def changed(self) -> bool:
+        """Tell whether anything is different from before."""
+        return any(c.created or c.updated for c in self.counts.values())
