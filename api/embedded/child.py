@@ -70,7 +70,7 @@ def stop(
     *,
     gently: signal.Signals,
     patience: float,
-    then: signal.Signals,
+    then: signal.Signals = signal.SIGKILL,
 ) -> None:
     """Stop a process in order, and after ``patience`` seconds without asking."""
     if process.poll() is not None:
