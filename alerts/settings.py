@@ -1,0 +1,40 @@
+"""Settings of the alerts role. What clinical choice they hold is marked with its source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ingest import settings
+
+
+class AlertsSettings(settings.HubSettings):
+    """Read from ``TELECARE_ALERTS_*`` and what every role shares from ``TELECARE_*``."""
+
+    # Clinical timing. Unsourced: safe-looking defaults that a local safety officer must confirm.
+    alerts_latest_age_s: float = 86_400.0  # unsourced: a reading counts for an early-warning score
+    alerts_live_age_s: float = 3_600.0  # unsourced: an older reading is marked late, at most "soon"
+    alerts_refresh_s: float = 900.0  # unsourced: how often an open alert's evidence is renewed
+    alerts_repage_s: float = 1_800.0  # unsourced: a condition that comes back asks again after this
+    alerts_implausible_count: int = 3  # unsourced: impossible readings that make a device suspect
+    alerts_implausible_window_s: float = 86_400.0  # unsourced: and within which time
+
+    # How the log is read.
+    alerts_tick_s: float = 1.0  # a lost notification costs at most this
+    alerts_pause_s: float = 0.05  # readings are collected this long, so that rounds are worth it
+    alerts_round_rows: int = 20_000
+    alerts_balance_s: float = 2.0  # how often shards are shared out among the processes
+    alerts_tidy_s: float = 10.0  # how often cursors of shards with nothing new are moved too
+    alerts_teams_age_s: float = 10.0
+
+    # The hub's own health.
+    alerts_lag_s: float = 60.0  # design: the hub is listening while the cursor lag is below this
+    alerts_probe_age_s: float = 60.0  # unsourced: three missed probes of a gateway
+
+    # Ticks of the scheduler.
+    alerts_health_every_s: float = 10.0
+    alerts_retire_every_s: float = 20.0
+    alerts_partitions_every_s: float = 3_600.0
+    alerts_retention_every_s: float = 3_600.0
+
+    alerts_metrics_port: int | None = None  # off unless given
+    alerts_packs_dir: Path | None = None  # local packs instead of the shipped ones
