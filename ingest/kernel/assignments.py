@@ -40,7 +40,7 @@ class Conflict(enum.Enum):
     """Why a wanted span can not be had."""
 
     NEEDS_START = "the device is already somebody's: say from when"
-    TAKEN = "at that very moment the device is given to another"
+    TAKEN = "the device is given away twice from the same moment"
     OVERLAPS = "that time overlaps another assignment of the device"
 
 
