@@ -5,88 +5,26 @@ Nothing is dropped: every record becomes a row, an alarm, or a refusal with its 
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest import ports
+from ingest.batch import WHOLE, Batch, Envelope, Refusal
 from ingest.kernel import units, vitals
 from ingest.kernel.device import Device
-from ingest.kernel.observation import RE_TIMED, ROW, Alarm, Quality, Rows
+from ingest.kernel.observation import RE_TIMED, ROW, Alarm, Quality
 from ingest.kernel.vitals import Quantity, ValueKind
 from ingest.validation import plausibility, timing, wire
-
-Lane = Literal["obs", "event"]
 
 _LONGEST_ANSWER = 500
 _LONGEST_ALARM_ID = 200
 _MOST_CACHED = 50_000
 _PART = re.compile(r"[a-z0-9_.-]{1,40}\Z")
-WHOLE = -1
-"""The record number of a refusal that concerns the whole message."""
-
-
-@dataclass(slots=True, eq=False)
-class Envelope:
-    """One message as it arrived, and what is needed to answer it."""
-
-    site: str
-    device: str
-    lane: Lane
-    topic: str
-    payload: bytes
-    received: float
-    token: int | None = None  # how the gateway acknowledges it
-    content_type: str | None = None
-    retained: bool = False
-    imported: bool = False
-    replayed: bool = False
-    response_topic: str | None = None
-    correlation: bytes | None = None
-    misaddressed: str = ""  # what is wrong with its topic
-
-    def digest(self) -> bytes:
-        """Return 16 bytes that tell this payload from any other."""
-        return hashlib.blake2b(self.payload, digest_size=16).digest()
-
-
-@dataclass(slots=True)
-class Refusal:
-    """A message of which something could not be accepted."""
-
-    code: str
-    records: list[tuple[int, str]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Batch:
-    """What a list of envelopes became; rows are parallel to ``message`` and ``sent``."""
-
-    envelopes: Sequence[Envelope]
-    rows: Rows
-    message: NDArray[np.int64]  # index into envelopes, of each row
-    sent: NDArray[np.float64]  # time as sent where it was corrected, else NaN
-    answers: dict[int, str]  # row -> text answer
-    alarms: list[Alarm]
-    refusals: dict[int, Refusal]  # envelope -> why
-    stored: list[int]  # records accepted of each envelope
-
-    def hub_timed(self) -> dict[int, bytes]:
-        """Return the digests of the messages with re-timed rows, by envelope."""
-        timed = (self.rows["flags"] & int(RE_TIMED)) != 0
-        if not timed.any():
-            return {}
-        return {
-            int(m): self.envelopes[m].digest()
-            for m in np.unique(self.message[timed])
-            if not self.envelopes[m].replayed
-        }
 
 
 @dataclass(slots=True)
@@ -175,6 +113,15 @@ class Pipeline:
                     devices.append(device)
             self._read(columns, _Message(m, envelope, local))
         return self._assemble(envelopes, columns, devices)
+
+    def refuse(self, envelope: Envelope, reason: str) -> Batch:
+        """Return a batch that only says why this message could not be kept; its alarms page."""
+        columns = _Columns()
+        message = _Message(0, envelope, -1)
+        columns.refuse(0, WHOLE, reason, "store")
+        if envelope.lane == "event":
+            _unreadable(columns, message, reason)
+        return self._assemble([envelope], columns, [])
 
     # -- one message ------------------------------------------------------------------------
 

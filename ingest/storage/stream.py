@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,10 +15,11 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from ingest.batch import WHOLE, Batch, Lane
 from ingest.kernel import shards
 from ingest.kernel.clock import Clock
 from ingest.kernel.observation import ROW_VERSION, Alarm, Rows
-from ingest.pipeline import WHOLE, Batch, Lane
+from ingest.ports import Written
 from ingest.storage import copyformat
 from ingest.storage.pool import LOCK_WRITER, connect, store_errors
 
@@ -50,7 +50,10 @@ INSERT INTO ingest.alarm (writer, batch, site, device, alarm_id, receipt_id, qua
     place, time, received_at, flags, device_no, person_no, dwelling_no, detail, last_received_at)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (site, device, alarm_id, quantity, cancel) DO UPDATE
-SET repeats = ingest.alarm.repeats + 1, last_received_at = excluded.last_received_at
+SET repeats = ingest.alarm.repeats + 1, last_received_at = excluded.last_received_at,
+    device_no = coalesce(ingest.alarm.device_no, excluded.device_no),
+    person_no = coalesce(ingest.alarm.person_no, excluded.person_no),
+    dwelling_no = coalesce(ingest.alarm.dwelling_no, excluded.dwelling_no)
 """
 _RECEIPT = """
 INSERT INTO ingest.outbox (site, device, tail, body, expires_at)
@@ -67,16 +70,6 @@ SET times = ingest.quarantine.times + 1, last_received_at = excluded.last_receiv
 """
 _MOST_REFUSALS_KEPT = 100
 _NOTIFY_EVERY_S = 0.05
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """What a batch changed."""
-
-    rows: int
-    duplicates: int
-    alarms: int
-    quarantined: int
 
 
 class StreamWriter:
@@ -284,3 +277,16 @@ def _those(rows: Rows, answers: dict[int, str], inserted: list[tuple[Any, ...]])
         )
         keep[i] = left.pop(key, False)
     return rows[keep]
+
+
+class StreamWriters:
+    """Opens writers on one database."""
+
+    def __init__(self, database_url: str, *, clock: Clock, window: float) -> None:
+        self._url = database_url
+        self._clock = clock
+        self._window = window
+
+    def open(self, lane: Lane) -> StreamWriter:
+        """Open a session of its own for a lane."""
+        return StreamWriter.open(self._url, lane=lane, clock=self._clock, window=self._window)

@@ -1,0 +1,358 @@
+"""The hub's MQTT client: paho over a buffered socket, driven by its owner's thread.
+
+The only module of the hub that imports paho. Every callback is idempotent and reads its reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from gateway.errors import BrokerUnavailableError
+from gateway.settings import BrokerAddress
+
+_KEEPALIVE_S = 10
+_READ_SIZE = 256 * 1024
+_MOST_AT_ONCE = 400  # packets handled before the owner gets its turn
+_QOS_1_HEADER_MASK, _QOS_1 = 0x06, 0x02
+
+
+@dataclass(slots=True, eq=False)
+class Received:
+    """A message as the broker delivered it."""
+
+    topic: str
+    payload: bytes
+    mid: int
+    retained: bool
+    content_type: str | None = None
+    response_topic: str | None = None
+    correlation: bytes | None = None
+    user: tuple[tuple[str, str], ...] = ()
+
+
+class _BufferedSocket:
+    """A socket read and written in large pieces: paho asks for one byte at a time."""
+
+    def __init__(self, raw: socket.socket | ssl.SSLSocket) -> None:
+        self._raw = raw
+        self._in = b""
+        self._at = 0
+        self._out = bytearray()
+
+    def recv(self, size: int) -> bytes:
+        at = self._at
+        if at >= len(self._in):
+            self._in, self._at = b"", 0
+            self._in = self._raw.recv(_READ_SIZE)
+            at = 0
+        piece = self._in[at : at + size]
+        self._at = at + len(piece)
+        return piece
+
+    def send(self, data: bytes) -> int:
+        self._out += data
+        return len(data)
+
+    def flush(self) -> bool:
+        """Hand over what is waiting; true when nothing is left."""
+        while self._out:
+            try:
+                sent = self._raw.send(self._out)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return False
+            del self._out[:sent]
+        return True
+
+    def readable(self) -> bool:
+        """Say whether there is something to read without asking the system."""
+        pending = self._raw.pending() if isinstance(self._raw, ssl.SSLSocket) else 0
+        return self._at < len(self._in) or pending > 0
+
+    def unsent(self) -> bool:
+        return bool(self._out)
+
+    def setblocking(self, flag: bool) -> None:
+        self._raw.setblocking(flag)
+
+    def settimeout(self, seconds: float | None) -> None:
+        self._raw.settimeout(seconds)
+
+    def fileno(self) -> int:
+        return self._raw.fileno()
+
+    def close(self) -> None:
+        self._raw.close()
+
+
+class _Paho(paho.Client):
+    """Paho with a buffered socket and a short way for the common message.
+
+    Two private methods are overridden (paho is pinned below 3; a test compares both ways): the
+    stock client builds a table of all MQTT 5 properties for each message, which costs more than
+    everything else it does.
+    """
+
+    short_way: Callable[[bytearray, bytearray, int, bool], None]
+
+    def _create_socket(self) -> Any:
+        raw: Any = super()._create_socket()
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return _BufferedSocket(raw)
+
+    def _handle_publish(self) -> Any:
+        header = self._in_packet["command"]
+        packet = self._in_packet["packet"]
+        if header & _QOS_1_HEADER_MASK == _QOS_1:
+            end = 2 + (packet[0] << 8 | packet[1])
+            if len(packet) > end + 2 and packet[end + 2] == 0:  # no properties
+                mid = packet[end] << 8 | packet[end + 1]
+                self.short_way(packet[2:end], packet[end + 3 :], mid, bool(header & 1))
+                return paho.MQTT_ERR_SUCCESS
+        return super()._handle_publish()
+
+
+class BrokerClient:
+    """One connection under one client id. Not thread-safe: one thread owns it."""
+
+    def __init__(
+        self,
+        address: BrokerAddress,
+        *,
+        client_id: str,
+        receive_maximum: int = 1_000,
+        session_expiry_s: int = 0,
+    ) -> None:
+        self.client_id = client_id
+        self.connected = False
+        self.session_present = False
+        self.refused = ""
+        self.published: set[int] = set()  # mids of our own publishes that the broker has
+        self.dropped = False  # the connection was lost since connect()
+        self._address = address
+        self.on_message: Callable[[Received], None] = lambda _: None
+        self._receive_maximum = receive_maximum
+        self._expiry = session_expiry_s
+        self._granted: dict[int, list[Any]] = {}
+        self._released: set[int] = set()
+        self._paho = self._make()
+
+    def _make(self) -> _Paho:
+        client = _Paho(
+            CallbackAPIVersion.VERSION2,
+            client_id=self.client_id,
+            protocol=paho.MQTTv5,
+            manual_ack=True,
+            reconnect_on_failure=False,
+        )
+        client.short_way = self._short
+        client.on_connect = self._connected
+        client.on_disconnect = self._disconnected
+        client.on_message = self._long
+        client.on_subscribe = self._subscribed
+        client.on_unsubscribe = lambda _c, _u, mid, _codes, _p: self._released.add(mid)
+        client.on_publish = lambda _c, _u, mid, _code, _p: self.published.add(mid)
+        # told that writing is ours to do, paho queues instead of one system call a packet
+        client.on_socket_register_write = lambda *_: None
+        if self._address.user:
+            client.username_pw_set(self._address.user, self._address.password)
+        if self._address.tls:
+            client.tls_set(ca_certs=str(self._address.ca_file) if self._address.ca_file else None)
+        return client
+
+    # -- connection -------------------------------------------------------------------------
+
+    def connect(self, *, timeout: float = 5.0) -> None:
+        """Connect and wait for the broker's answer.
+
+        Raises
+        ------
+        BrokerUnavailableError
+            Not reached, or refused; the reason is the broker's.
+        """
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's
+        properties.SessionExpiryInterval = self._expiry
+        properties.ReceiveMaximum = self._receive_maximum
+        self.connected = self.dropped = False
+        self.refused = ""
+        self._paho.connect_timeout = timeout
+        try:
+            self._paho.connect(
+                self._address.host,
+                self._address.port,
+                keepalive=_KEEPALIVE_S,
+                clean_start=self._expiry == 0,
+                properties=properties,
+            )
+            self.wait(lambda: self.connected or bool(self.refused) or self.dropped, timeout)
+        except (OSError, ValueError) as error:
+            raise BrokerUnavailableError(detail=type(error).__name__) from error
+        if not self.connected:
+            self.close()
+            raise BrokerUnavailableError(detail=self.refused or "no answer")
+
+    def close(self) -> None:
+        """Disconnect; a session with an expiry stays with the broker."""
+        with contextlib.suppress(OSError, ValueError):
+            self._paho.disconnect()
+            self._write()
+        with contextlib.suppress(OSError):
+            sock = self._paho.socket()
+            if sock is not None:
+                sock.close()
+        self.connected = False
+        self._paho = self._make()  # paho keeps queues of its own across connections: not ours
+
+    # -- work -------------------------------------------------------------------------------
+
+    def step(self, wait: float, wake: int | None = None, *, read: bool = True) -> bool:
+        """Wait for the socket or ``wake`` (a file descriptor), read and write what there is.
+
+        Returns whether ``wake`` became readable. After it ``connected`` tells the truth.
+        """
+        sock = self._sock()
+        if sock is None:
+            self.connected = False
+            return False
+        poll = select.poll()
+        interest = select.POLLIN if read else 0
+        if sock.unsent() or self._paho.want_write():
+            interest |= select.POLLOUT
+        poll.register(sock.fileno(), interest)
+        if wake is not None:
+            poll.register(wake, select.POLLIN)
+        ready = dict(poll.poll(0 if read and sock.readable() else wait * 1000))
+        if read and (sock.readable() or ready.get(sock.fileno(), 0) & ~select.POLLOUT):
+            self._read()
+        self._write()
+        self._paho.loop_misc()
+        return wake is not None and wake in ready
+
+    def _sock(self) -> _BufferedSocket | None:
+        found: Any = self._paho.socket()
+        return found if isinstance(found, _BufferedSocket) else None
+
+    def _read(self) -> None:
+        for _ in range(_MOST_AT_ONCE):
+            if self._paho.loop_read() != paho.MQTT_ERR_SUCCESS:
+                return
+            sock = self._sock()
+            if sock is None or not sock.readable():
+                return
+
+    def _write(self) -> None:
+        if self._paho.want_write():
+            self._paho.loop_write()
+        sock = self._sock()
+        if sock is not None:
+            try:
+                sock.flush()
+            except OSError:
+                self.connected, self.dropped = False, True
+
+    def wait(self, until: Callable[[], bool], timeout: float) -> bool:
+        """Work until the condition holds; false when it did not in time."""
+        slices = max(1, round(timeout / 0.05))
+        for _ in range(slices):
+            if until():
+                return True
+            self.step(0.05)
+            if self.dropped:
+                return until()
+        return until()
+
+    def ack(self, mids: list[int]) -> None:
+        """Tell the broker that these messages are safely kept."""
+        for mid in mids:
+            self._paho.ack(mid, 1)
+        self._write()
+
+    def subscribe(self, filters: list[str], *, timeout: float = 5.0) -> None:
+        """Subscribe at QoS 1 and wait until the broker grants it.
+
+        Raises
+        ------
+        BrokerUnavailableError
+            Not granted; the filter is named.
+        """
+        options = SubscribeOptions(qos=1)
+        code, mid = self._paho.subscribe([(f, options) for f in filters])
+        if code != paho.MQTT_ERR_SUCCESS or mid is None:
+            raise BrokerUnavailableError(detail=f"subscribe: {code!s}")
+        if not self.wait(lambda: mid in self._granted, timeout):
+            raise BrokerUnavailableError(detail="subscribe: no answer")
+        for topic_filter, granted in zip(filters, self._granted.pop(mid), strict=False):
+            if granted.is_failure:
+                raise BrokerUnavailableError(detail=f"subscribe {topic_filter}: {granted}")
+
+    def unsubscribe(self, filters: list[str], *, timeout: float = 5.0) -> None:
+        """Unsubscribe and wait for the answer; what is queued is still delivered."""
+        _, mid = self._paho.unsubscribe(filters)
+        if mid is None or not self.wait(lambda: mid in self._released, timeout):
+            raise BrokerUnavailableError(detail="unsubscribe: no answer")
+
+    def publish(
+        self, topic: str, payload: bytes, *, correlation: bytes | None = None,
+        expiry_s: int | None = None,
+    ) -> int:  # fmt: skip
+        """Queue a QoS 1 publish; its mid is in ``published`` once the broker has it."""
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's
+        if correlation is not None:
+            properties.CorrelationData = correlation
+        if expiry_s is not None:
+            properties.MessageExpiryInterval = max(1, expiry_s)
+        return int(self._paho.publish(topic, payload, qos=1, properties=properties).mid)
+
+    # -- callbacks --------------------------------------------------------------------------
+
+    def _connected(self, _c: Any, _u: Any, flags: Any, reason: Any, _p: Any) -> None:
+        if reason.is_failure:
+            self.refused = str(reason)
+            return
+        self.connected = True
+        self.session_present = bool(flags.session_present)
+
+    def _subscribed(self, _c: Any, _u: Any, mid: int, codes: Any, _p: Any) -> None:
+        self._granted[mid] = codes
+
+    def _disconnected(self, _c: Any, _u: Any, _flags: Any, reason: Any, _p: Any) -> None:
+        self.connected, self.dropped = False, True
+        if reason is not None and reason.is_failure:
+            self.refused = str(reason)
+
+    def _short(self, topic: bytearray, payload: bytearray, mid: int, retained: bool) -> None:
+        try:
+            name = topic.decode()
+        except UnicodeDecodeError:
+            name = topic.decode(errors="replace")
+        self.on_message(Received(name, bytes(payload), mid, retained))
+
+    def _long(self, _c: Any, _u: Any, message: paho.MQTTMessage) -> None:
+        try:
+            name = message.topic
+        except UnicodeDecodeError:
+            name = "invalid UTF-8"
+        found = message.properties
+        self.on_message(
+            Received(
+                topic=name,
+                payload=bytes(message.payload),
+                mid=message.mid if message.qos else 0,
+                retained=message.retain,
+                content_type=getattr(found, "ContentType", None),
+                response_topic=getattr(found, "ResponseTopic", None),
+                correlation=getattr(found, "CorrelationData", None),
+                user=tuple(getattr(found, "UserProperty", ())),
+            )
+        )

@@ -1,0 +1,405 @@
+"""One slot at work: a thread that reads the broker, and one that writes the database.
+
+The reader hands over what has come and never waits for the database; the writer takes all that
+lies there, stores it in one transaction, and only then lets the reader acknowledge. While the
+database is away nothing is acknowledged, and the broker sends no more than the receive maximum.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import random
+import threading
+from collections import deque
+from dataclasses import dataclass
+
+from prometheus_client import Counter, Histogram
+
+from gateway import topics
+from gateway.client import BrokerClient, Received
+from gateway.errors import BrokerUnavailableError
+from ingest.batch import WHOLE, Batch, Envelope, Lane, Refusal
+from ingest.kernel.clock import Clock
+from ingest.kernel.errors import PoisonError, StoreUnavailableError
+from ingest.pipeline import Pipeline
+from ingest.ports import Store, Stores
+from ingest.telemetry import REGISTRY, logger
+
+_SESSION_EXPIRY_S = 7 * 86_400
+_PROBE_EVERY_S = 5.0
+_IDLE_S = 0.5
+_BACK_OFF_S = (0.2, 10.0)  # first and longest wait, doubled in between
+_REMEMBERED = 40_000
+_IMPORT = ("import", "true")
+
+MESSAGES = Counter("telecare_gateway_messages", "Messages committed", ["lane"], registry=REGISTRY)
+READINGS = Counter("telecare_gateway_readings", "Rows stored", ["lane"], registry=REGISTRY)
+DUPLICATES = Counter(
+    "telecare_gateway_duplicates", "Rows known before", ["lane"], registry=REGISTRY
+)
+REFUSED = Counter("telecare_gateway_refused", "Messages quarantined", ["code"], registry=REGISTRY)
+COMMIT = Histogram(
+    "telecare_gateway_commit_seconds",
+    "From taking a batch to its commit",
+    ["lane"],
+    registry=REGISTRY,
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)
+
+
+def pause(attempt: int) -> float:
+    """Return how long to wait before trying again: doubling, bounded, with jitter. [s]"""
+    first, longest = _BACK_OFF_S
+    return float(min(longest, first * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a lane may hold at once."""
+
+    messages: int  # receive maximum
+    held_bytes: int
+    batch_messages: int
+    batch_bytes: int
+
+
+@dataclass(slots=True)
+class _Done:
+    """A committed batch on its way back to the broker."""
+
+    epoch: int
+    mids: list[int]
+    answers: list[tuple[str, bytes, bytes | None]]
+
+
+class LaneSession:
+    """Serves one slot until told to stop; survives a broker or a database that goes away."""
+
+    def __init__(
+        self,
+        *,
+        lane: Lane,
+        client: BrokerClient,
+        group: str,
+        pipeline: Pipeline,
+        stores: Stores,
+        clock: Clock,
+        bounds: Bounds,
+    ) -> None:
+        self.lane: Lane = lane
+        self.probed_at: float | None = None  # monotonic; when a probe last came back
+        self._client = client
+        client.on_message = self.receive
+        self._group = group
+        self._pipeline = pipeline
+        self._stores = stores
+        self._clock = clock
+        self._bounds = bounds
+        self._log = logger(lane=lane, slot=client.client_id)
+        self._stop = threading.Event()
+        self._changed = threading.Condition()
+        self._inbox: deque[tuple[int, Envelope]] = deque()  # epoch and message
+        self._arrived: list[tuple[int, Envelope]] = []  # the reader's own, not yet handed over
+        self._held = 0
+        self._epoch = 0
+        self._done: deque[_Done] = deque()
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        self._recent: dict[bytes, int] = {}
+        self._older: dict[bytes, int] = {}
+        self._threads = [
+            threading.Thread(
+                target=self._read_loop, name=f"{client.client_id}-reader", daemon=True
+            ),
+            threading.Thread(
+                target=self._write_loop, name=f"{client.client_id}-writer", daemon=True
+            ),
+        ]
+        self.crashed: BaseException | None = None
+
+    def start(self) -> None:
+        """Start both threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def ask_stop(self) -> None:
+        """Stop soon: what is being written is finished, what isn't is redelivered later."""
+        self._stop.set()
+        with self._changed:
+            self._changed.notify_all()
+        self._wake()
+
+    def join(self, timeout: float) -> None:
+        """Wait for both threads to end."""
+        for thread in self._threads:
+            thread.join(timeout)
+        if not any(t.is_alive() for t in self._threads):
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+
+    def receive(self, message: Received) -> None:
+        """Take a message from the client; called on the reader's thread."""
+        if message.topic == topics.probe(self._client.client_id):
+            self.probed_at = self._clock.monotonic()
+            if message.mid:
+                self._client.ack([message.mid])
+            return
+        self._arrived.append((self._epoch, envelope(message, self.lane, self._clock.epoch())))
+
+    # -- reader -----------------------------------------------------------------------------
+
+    def _read_loop(self) -> None:
+        attempt = 0
+        try:
+            while not self._stop.is_set():
+                try:
+                    self._connect()
+                    attempt = 0
+                    self._serve()
+                    if not self._stop.is_set():
+                        self._log.warning(
+                            "The broker connection was lost", reason=self._client.refused
+                        )
+                except BrokerUnavailableError as error:
+                    self._log.warning("The broker can't be used, trying again", reason=str(error))
+                finally:
+                    self._forget_unwritten()
+                    self._client.close()
+                self._stop.wait(pause(attempt))
+                attempt += 1
+        except BaseException as error:
+            self.crashed = error
+            raise
+
+    def _connect(self) -> None:
+        self._epoch += 1
+        self._client.connect()
+        self._client.subscribe(
+            [topics.probe(self._client.client_id), *topics.lane_filters(self.lane, self._group)]
+        )
+        self._log.info("Listening", session_present=self._client.session_present)
+
+    def _serve(self) -> None:
+        probe_at = 0.0
+        while self._client.connected and not self._stop.is_set():
+            now = self._clock.monotonic()
+            if now >= probe_at:
+                probe_at = now + _PROBE_EVERY_S
+                self._client.publish(topics.probe(self._client.client_id), b"probe")
+            woken = self._client.step(
+                _IDLE_S, self._wake_read, read=self._held < self._bounds.held_bytes
+            )
+            if self._arrived:
+                self._hand_over()
+            if woken:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._wake_read, 4096)
+            self._answer()
+        self._finish()
+
+    def _hand_over(self) -> None:
+        arrived, self._arrived = self._arrived, []
+        size = sum(len(e.payload) for _, e in arrived)
+        with self._changed:
+            self._inbox.extend(arrived)
+            self._held += size
+            self._changed.notify()
+
+    def _answer(self) -> None:
+        while self._done:
+            done = self._done.popleft()
+            if done.epoch != self._epoch:
+                continue  # of a connection that is gone: the broker sends them again
+            for topic, body, correlation in done.answers:
+                self._client.publish(topic, body, correlation=correlation)
+            self._client.ack(done.mids)
+
+    def _finish(self) -> None:
+        """Wait for the batch being written, and acknowledge it."""
+        if self._client.connected:
+            self._threads[1].join(5.0)
+            self._answer()
+            self._client.step(0.0)
+
+    def _forget_unwritten(self) -> None:
+        """Drop what came over a lost connection and isn't being written: it comes again."""
+        with self._changed:
+            self._held -= sum(len(e.payload) for _, e in self._inbox)
+            self._inbox.clear()
+            self._arrived.clear()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake_write, b"x")
+
+    # -- writer -----------------------------------------------------------------------------
+
+    def _write_loop(self) -> None:
+        store: Store | None = None
+        attempt = 0
+        taken: list[tuple[int, Envelope]] = []
+        try:
+            while not self._stop.is_set():
+                taken = taken or self._take()
+                if not taken:
+                    continue
+                try:
+                    if store is None:
+                        store = self._stores.open(self.lane)
+                    self._write(store, taken)
+                except StoreUnavailableError as error:
+                    self._log.warning(
+                        "The database is away, nothing is acknowledged", reason=str(error)
+                    )
+                    if store is not None:
+                        store.close()
+                        store = None
+                    self._stop.wait(pause(attempt))
+                    attempt += 1
+                else:
+                    attempt = 0
+                    taken = []
+        except BaseException as error:
+            self.crashed = error
+            raise
+        finally:
+            if store is not None:
+                store.close()
+
+    def _take(self) -> list[tuple[int, Envelope]]:
+        """Wait for messages and return as many as make a batch."""
+        with self._changed:
+            if not self._inbox:
+                self._changed.wait(_IDLE_S)
+            taken: list[tuple[int, Envelope]] = []
+            size = 0
+            while self._inbox and len(taken) < self._bounds.batch_messages:
+                size += len(self._inbox[0][1].payload)
+                if taken and size > self._bounds.batch_bytes:
+                    break
+                taken.append(self._inbox.popleft())
+            return taken
+
+    def _write(self, store: Store, taken: list[tuple[int, Envelope]]) -> None:
+        started = self._clock.monotonic()
+        fresh, keys = self._unseen([e for _, e in taken])
+        stored: dict[int, tuple[int, Refusal | None]] = {}
+        for batch in write_all(store, self._pipeline, fresh):
+            self._remember(batch, keys)
+            for m, e in enumerate(batch.envelopes):
+                stored[id(e)] = (batch.stored[m], batch.refusals.get(m))
+                refusal = batch.refusals.get(m)
+                if refusal is not None:
+                    REFUSED.labels(refusal.code).inc()
+        COMMIT.labels(self.lane).observe(self._clock.monotonic() - started)
+        MESSAGES.labels(self.lane).inc(len(taken))
+        READINGS.labels(self.lane).inc(sum(n for n, _ in stored.values()))
+        self._hand_back(taken, stored, keys)
+
+    def _hand_back(
+        self,
+        taken: list[tuple[int, Envelope]],
+        stored: dict[int, tuple[int, Refusal | None]],
+        keys: dict[int, bytes],
+    ) -> None:
+        by_epoch: dict[int, _Done] = {}
+        for epoch, e in taken:
+            done = by_epoch.setdefault(epoch, _Done(epoch, [], []))
+            if e.token:
+                done.mids.append(e.token)
+            if e.response_topic and topics.may_answer(e.response_topic, e.site, e.device):
+                count, refusal = stored.get(id(e), (self._known(keys[id(e)]), None))
+                done.answers.append((e.response_topic, answer(count, refusal), e.correlation))
+        with self._changed:
+            self._held -= sum(len(e.payload) for _, e in taken)
+        self._done.extend(by_epoch.values())
+        self._wake()
+
+    # A device that stutters sends the same bytes again within moments. What this lane has just
+    # committed is recognised here, so that one stutterer doesn't take a whole batch through the
+    # slow way of the store.
+
+    def _unseen(self, envelopes: list[Envelope]) -> tuple[list[Envelope], dict[int, bytes]]:
+        keys: dict[int, bytes] = {}
+        fresh: list[Envelope] = []
+        here: set[bytes] = set()
+        for e in envelopes:
+            key = hashlib.blake2b(e.topic.encode() + b"\0" + e.payload, digest_size=16).digest()
+            keys[id(e)] = key
+            if key in here or key in self._recent or key in self._older:
+                DUPLICATES.labels(self.lane).inc()
+                continue
+            here.add(key)
+            fresh.append(e)
+        return fresh, keys
+
+    def _known(self, key: bytes) -> int:
+        return self._recent.get(key, self._older.get(key, 0))
+
+    def _remember(self, batch: Batch, keys: dict[int, bytes]) -> None:
+        if self.lane == "event":
+            return  # each repeat of an alarm is counted and answered
+        skip = batch.hub_timed().keys() | batch.refusals.keys()
+        if len(self._recent) > _REMEMBERED:
+            self._older, self._recent = self._recent, {}
+        for m, e in enumerate(batch.envelopes):
+            if m not in skip:
+                self._recent[keys[id(e)]] = batch.stored[m]
+
+
+def write_all(store: Store, pipeline: Pipeline, envelopes: list[Envelope]) -> list[Batch]:
+    """Write a batch; when the database refuses it, halve it until the culprit is alone."""
+    if not envelopes:
+        return []
+    batch = pipeline.prepare(envelopes)
+    try:
+        written = store.write(batch)
+    except PoisonError as error:
+        if len(envelopes) == 1:
+            refused = pipeline.refuse(envelopes[0], f"the database refused it: {error}")
+            store.write(refused)
+            return [refused]
+        half = len(envelopes) // 2
+        return [
+            *write_all(store, pipeline, envelopes[:half]),
+            *write_all(store, pipeline, envelopes[half:]),
+        ]
+    if written.duplicates:
+        DUPLICATES.labels("store").inc(written.duplicates)
+    return [batch]
+
+
+def envelope(message: Received, lane: Lane, received: float) -> Envelope:
+    """Return a broker's message as the pipeline takes it."""
+    address = topics.parse(message.topic)
+    misaddressed = address.problem
+    if not misaddressed and address.tail.startswith("via/"):
+        misaddressed = "messages of other dialects (via/...) are not read by this release"
+    return Envelope(
+        site=address.site,
+        device=address.device,
+        lane=lane,
+        topic=message.topic,
+        payload=message.payload,
+        received=received,
+        token=message.mid,
+        content_type=message.content_type,
+        retained=message.retained,
+        imported=_IMPORT in message.user,
+        response_topic=message.response_topic,
+        correlation=message.correlation,
+        misaddressed=misaddressed,
+    )
+
+
+def answer(stored: int, refusal: Refusal | None) -> bytes:
+    """Return the body for a message that asked what became of it."""
+    refused = [
+        {"record": None if j == WHOLE else j, "reason": reason}
+        for j, reason in (refusal.records if refusal else [])
+    ]
+    return json.dumps({"stored": stored, "refused": refused}).encode()

@@ -1,0 +1,151 @@
+"""Composition root of a gateway process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from contextlib import ExitStack
+
+from prometheus_client import Gauge, start_http_server
+
+from gateway.client import BrokerClient
+from gateway.commands import CommandPump
+from gateway.lane import Bounds, LaneSession
+from gateway.replay import Replayer
+from gateway.settings import GatewaySettings, broker_address
+from gateway.slots import Session, SlotKeeper
+from gateway.status import StatusSession
+from ingest.batch import Lane
+from ingest.kernel import ids
+from ingest.kernel.clock import SystemClock
+from ingest.kernel.errors import StoreUnavailableError
+from ingest.pipeline import Pipeline
+from ingest.storage.device_cache import DeviceCache
+from ingest.storage.devices import RegisteredDevices
+from ingest.storage.notices import listen
+from ingest.storage.parts import PostgresParts
+from ingest.storage.pool import open_pool
+from ingest.storage.presence import PostgresPresence
+from ingest.storage.quarantine import PostgresQuarantine
+from ingest.storage.slots import Position, PostgresSlots
+from ingest.storage.stream import StreamWriters
+from ingest.telemetry import REGISTRY, configure, logger
+from ingest.validation import timing
+
+_TICK_S = 1.0
+_SESSION_EXPIRY_S = 7 * 86_400
+
+LISTENING = Gauge("telecare_gateway_listening", "1 while every probe comes back", registry=REGISTRY)
+
+
+def run(settings: GatewaySettings) -> int:
+    """Serve until SIGTERM or SIGINT; 0 after an orderly stop."""
+    configure("gateway", settings.log_level)
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    serve(settings, stop=stop)
+    return 0
+
+
+def serve(settings: GatewaySettings, *, stop: threading.Event) -> None:
+    """Wire one gateway and keep it running until ``stop``; a crash of any part is raised."""
+    clock = SystemClock()
+    log = logger()
+    url = settings.require_database()
+    address = broker_address(settings.require_mqtt(), settings.mqtt_ca_file)
+    holder = f"{os.uname().nodename}:{os.getpid()}"
+    limits = timing.Limits(
+        future_tolerance=settings.future_tolerance_s,
+        late_after=settings.late_after_s,
+        historical_after=settings.historical_after_s,
+    )
+    bounds = Bounds(
+        messages=settings.gateway_receive_maximum,
+        held_bytes=settings.gateway_held_bytes,
+        batch_messages=settings.gateway_batch_messages,
+        batch_bytes=settings.gateway_batch_bytes,
+    )
+    with ExitStack() as stack:
+        if settings.gateway_metrics_port:
+            server, _ = start_http_server(
+                settings.gateway_metrics_port, addr="127.0.0.1", registry=REGISTRY
+            )
+            stack.callback(server.shutdown)
+        pool = stack.enter_context(contextlib.closing(open_pool(url, name="gateway", most=6)))
+        cache = DeviceCache(clock=clock)
+        stores = StreamWriters(url, clock=clock, window=settings.hub_timed_window_s)
+
+        def pipeline() -> Pipeline:
+            devices = RegisteredDevices(pool=pool, cache=cache)
+            return Pipeline(devices=devices, parts=PostgresParts(pool), limits=limits)
+
+        def session(position: Position) -> Session:
+            lane, number = position
+            client = BrokerClient(
+                address,
+                client_id=f"telecare-{settings.gateway_group}-{lane}-{number}",
+                receive_maximum=bounds.messages,
+                session_expiry_s=_SESSION_EXPIRY_S,
+            )
+            if lane == "status":
+                return StatusSession(client=client, store=PostgresPresence(pool), clock=clock)
+            stream: Lane = "event" if lane == "event" else "obs"
+            return LaneSession(
+                lane=stream, client=client, group=settings.gateway_group, pipeline=pipeline(),
+                stores=stores, clock=clock, bounds=bounds,
+            )  # fmt: skip
+
+        keeper = SlotKeeper(
+            open_slots=lambda: PostgresSlots.open(url, holder=holder),
+            make=session,
+            positions=positions(settings),
+            clock=clock,
+        )
+        replayer = Replayer(quarantine=PostgresQuarantine(pool), pipeline=pipeline(), stores=stores)
+        answers = BrokerClient(
+            address, client_id=f"telecare-{settings.gateway_group}-out-{ids.token(6)}"
+        )  # fmt: skip
+        pump = CommandPump(client=answers, database_url=url)
+        for part in (replayer, pump):
+            part.start()
+            stack.callback(part.join, 10.0)
+            stack.callback(part.ask_stop)
+        stack.callback(keeper.close)
+        notices = threading.Thread(
+            target=_follow, args=(url, cache, replayer, stop), name="notices", daemon=True
+        )
+        notices.start()
+        log.info("The gateway is up", holder=holder)
+        while not stop.is_set():
+            keeper.tick()
+            LISTENING.set(keeper.listening())
+            for part in (replayer, pump):
+                if part.crashed is not None:
+                    raise part.crashed
+            stop.wait(_TICK_S)
+        log.info("The gateway stops")
+
+
+def positions(settings: GatewaySettings) -> list[Position]:
+    """Return the slots there are in all, emergencies first."""
+    return [
+        *(("event", n) for n in range(settings.gateway_event_slots)),
+        *(("obs", n) for n in range(settings.gateway_obs_slots)),
+        ("status", 0),
+    ]
+
+
+def _follow(url: str, cache: DeviceCache, replayer: Replayer, stop: threading.Event) -> None:
+    """Pass on the database's notices; while they can't be heard nothing is remembered for long."""
+    while not stop.is_set():
+        cache.forget()
+        try:
+            for channel in listen(url, ["ingest_register", "ingest_replay"], stop=stop):
+                if channel == "ingest_register":
+                    cache.forget()
+                replayer.news()
+        except StoreUnavailableError:
+            stop.wait(1.0)

@@ -1,0 +1,68 @@
+"""What could not be accepted, on its way back in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from ingest.batch import WHOLE, Refusal
+from ingest.storage.pool import Pool, store_errors
+
+_MOST_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A message as it was received and kept."""
+
+    no: int
+    topic: str
+    payload: bytes
+    content_type: str | None
+    received_at: datetime
+
+
+class PostgresQuarantine:
+    """The gateway's side of the quarantine."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def replay(self, take: Callable[[list[Kept]], list[Refusal | None]]) -> int:
+        """Hand queued messages, oldest first, to ``take``; mark each by what it returns.
+
+        The rows stay locked meanwhile; after a crash they are taken again, and deduplication
+        removes what had been stored.
+        """
+        with store_errors(), self._pool.connection() as db:
+            rows = db.execute(
+                "SELECT no, topic, payload, content_type, received_at FROM ingest.quarantine"
+                " WHERE state = 'queued' ORDER BY received_at, no LIMIT %s FOR UPDATE SKIP LOCKED",
+                [_MOST_AT_ONCE],
+            ).fetchall()
+            if not rows:
+                return 0
+            kept = [
+                Kept(no=no, topic=topic, payload=bytes(payload), content_type=ct, received_at=at)
+                for no, topic, payload, ct, at in rows
+            ]
+            for message, refusal in zip(kept, take(kept), strict=True):
+                if refusal is None:
+                    db.execute(
+                        "UPDATE ingest.quarantine SET state = 'replayed', replayed_at = now()"
+                        " WHERE no = %s",
+                        [message.no],
+                    )
+                else:
+                    refused = [
+                        {"record": None if j == WHOLE else j, "reason": reason}
+                        for j, reason in refusal.records[:100]
+                    ]
+                    db.execute(
+                        "UPDATE ingest.quarantine SET state = 'refused', replayed_at = now(),"
+                        " reason = %s, refused = %s WHERE no = %s",
+                        [refusal.code, json.dumps(refused), message.no],
+                    )
+        return len(rows)
