@@ -72,6 +72,7 @@ def test_the_server_dies_with_an_owner_that_was_killed_and_starts_again(folder: 
         assert owner.stdout is not None
         pid = int(owner.stdout.readline())
         owner.kill()
+        owner.wait()  # the kernel has let go of its lock
         with EmbeddedPostgres(folder / "pg") as server:  # at once: it waits for the other one
             _write(server)
     waiting.until(lambda: _gone(pid), "the killed owner's server is gone")
