@@ -14,6 +14,9 @@ from datetime import UTC, datetime
 Holder = tuple[str, str]
 """``("person", id)`` or ``("home", id)``."""
 
+ALLOWED = "one holder at a time: end one (to) before the next begins (from)"
+"""What to do about any conflict."""
+
 SINCE_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 """The start of an assignment that was written without one."""
 
@@ -51,6 +54,16 @@ class Refused:
     position: int
     conflict: Conflict
     against: Span | None = None
+
+    def what(self) -> str:
+        """Say it in a sentence."""
+        if self.against is None:
+            return self.conflict.value
+        kind, holder = self.against.holder
+        end = self.against.end
+        until = f" to {end.isoformat()}" if end else ""
+        start = self.against.start.isoformat()
+        return f'{self.conflict.value}: {kind} "{holder}" has it from {start}{until}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

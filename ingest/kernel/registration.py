@@ -18,6 +18,13 @@ KINDS: tuple[Kind, ...] = (
 )  # fmt: skip
 """In the order in which one may refer to the one before."""
 
+Counted = Literal[
+    "areas", "practices", "teams", "sites", "homes", "people", "devices", "assignments"
+]
+
+COUNTED: tuple[Counted, ...] = (*KINDS, "assignments")
+"""What a report counts."""
+
 TEAM_KINDS = (
     "district_nursing", "community_matron", "rapid_response", "telecare_operator", "equipment",
 )  # fmt: skip
@@ -48,6 +55,7 @@ class Problem:
     line: int  # 0: the file as a whole
     what: str
     allowed: str = ""
+    key: str = ""  # which key it is about, where it is about one
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
@@ -178,6 +186,16 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """What an entry that is left out refers to: checked all the same."""
+
+    to: Kind
+    id: str
+    key: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
     """Everything that a set of files says, ready to be loaded as one."""
 
@@ -192,6 +210,7 @@ class Registration:
     # ids of entries that are left out because something is wrong with them: who refers to one
     # is not wrong for that
     flawed: frozenset[tuple[Kind, str]] = frozenset()
+    references: tuple[Reference, ...] = ()  # of the entries left out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +227,7 @@ class Report:
     """What loading did, or with ``check`` would have done; with problems nothing was done."""
 
     check: bool
-    counts: Mapping[Kind | Literal["assignments"], Count]
+    counts: Mapping[Counted, Count]
     problems: tuple[Problem, ...] = ()
     queued: int = 0  # messages out of the quarantine, to be replayed
 

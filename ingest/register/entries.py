@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from ingest.kernel import registration
-from ingest.kernel.registration import Assignment, Contact, Kind, Limit, Problem
+from ingest.kernel.registration import Assignment, Contact, Kind, Limit, Problem, Reference
 from ingest.register import fields
 from ingest.register.fields import Flaw, Reader
 from ingest.register.record import Record
@@ -64,6 +64,11 @@ _SCALARS: dict[Kind, dict[str, Key]] = {
         "cadence": _NESTED, "assignments": _NESTED,
     },
 }  # fmt: skip
+REFERENCES: dict[str, Kind] = {
+    "area": "areas", "practice": "practices", "site": "sites", "home": "homes", "person": "people",
+}  # fmt: skip
+"""Keys that name another entry, and its kind."""
+
 KEYS: dict[Kind, tuple[str, ...]] = {kind: tuple(keys) for kind, keys in _SCALARS.items()}
 
 _CONTACT = {"name": _NAME, "relation": Key(fields.text), "phone": _required(fields.phone)}
@@ -100,6 +105,7 @@ class Entries:
     devices: list[DeviceEntry] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     flawed: set[tuple[Kind, str]] = field(default_factory=set)
+    references: list[Reference] = field(default_factory=list)  # of the flawed ones
 
 
 def read(records: Iterable[Record], *, today: date) -> Entries:
@@ -122,13 +128,21 @@ class _One:
         self.into = into
         self.keys = keys
         self.sound = True
+        self.references: list[Reference] = []
 
     def take(self) -> None:
         said = self.table(self.record.values, self.keys, ())
+        self._refers(said, self.record.origin())
         make: Callable[[dict[str, Any]], None] = getattr(self, f"_{self.record.kind}")
         make(said)
         if not self.sound:
+            self.into.references += self.references
             self.into.flawed.add((self.record.kind, identity(self.record)))
+
+    def _refers(self, said: Mapping[str, Any], origin: registration.Origin) -> None:
+        for key, to in REFERENCES.items():
+            if said.get(key) is not None:
+                self.references.append(Reference(to=to, id=said[key], key=key, origin=origin))
 
     def problem(self, path: Path, what: str, allowed: str) -> None:
         self.sound = False
@@ -319,6 +333,8 @@ class _One:
             if self.record.lines
             else {},
         )
+        if path:
+            self._refers(said, origin)
         return Assignment(
             person=said["person"], home=said["home"], start=start, end=end, origin=origin
         )

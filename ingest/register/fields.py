@@ -274,7 +274,7 @@ def limit(of: vitals.Quantity, low: float | None, high: float | None) -> registr
         return Flaw("has neither low nor high", f"low or high or both, {span}")
     for bound in (low, high):
         if bound is not None and not of.low <= bound <= of.high:
-            return Flaw(f"{bound:g} is outside what a {of.label.lower()} can be", span)
+            return Flaw(f"{bound:g} is not plausible", span)
     if low is not None and high is not None and low >= high:
         return Flaw(f"low {low:g} is not below high {high:g}", span)
     return registration.Limit(low=low, high=high)

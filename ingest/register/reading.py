@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -56,7 +56,7 @@ def _join(found: entries.Entries, problems: list[Problem]) -> Registration:
     homes = _once("homes", found.homes, problems)
     people = _once("people", found.people, problems)
     _nhs_numbers_once(people, problems)
-    devices = _devices(found.devices, problems, found.flawed)
+    devices = _devices(found.devices, problems, found)
     order = {file: i for i, file in enumerate(dict.fromkeys(p.file for p in problems))}
     problems.sort(key=lambda p: (order[p.file], p.line))
     return Registration(
@@ -69,6 +69,7 @@ def _join(found: entries.Entries, problems: list[Problem]) -> Registration:
         devices=devices,
         problems=tuple(problems),
         flawed=frozenset(found.flawed),
+        references=tuple(found.references),
     )
 
 
@@ -109,11 +110,11 @@ def _nhs_numbers_once(people: Iterable[registration.Person], problems: list[Prob
 
 
 def _devices(
-    found: Iterable[entries.DeviceEntry], problems: list[Problem], flawed: set[tuple[Kind, str]]
+    given: Iterable[entries.DeviceEntry], problems: list[Problem], found: entries.Entries
 ) -> tuple[registration.Device, ...]:
     """Make one device of all its entries: the second is a re-issue."""
     grouped: dict[tuple[str, str], list[entries.DeviceEntry]] = {}
-    for entry in found:
+    for entry in given:
         grouped.setdefault((entry.site, entry.id), []).append(entry)
     devices: list[registration.Device] = []
     for (site, name), of_device in grouped.items():
@@ -122,7 +123,7 @@ def _devices(
             key: _agreed(of_device, key, problems)
             for key in ("kind", "model", "password", "cadence")
         }
-        broken = ("devices", f"{site}/{name}") in flawed
+        broken = ("devices", f"{site}/{name}") in found.flawed
         if said["kind"] is None and not broken:
             problems.append(
                 _problem(
@@ -132,7 +133,8 @@ def _devices(
         spans = tuple(span for entry in of_device for span in entry.assignments)
         _check_spans(spans, problems)
         if len(problems) > before or broken:
-            flawed.add(("devices", f"{site}/{name}"))
+            found.flawed.add(("devices", f"{site}/{name}"))
+            found.references += _references(of_device)
             continue
         devices.append(
             registration.Device(
@@ -140,6 +142,16 @@ def _devices(
             )
         )
     return tuple(devices)
+
+
+def _references(of_device: Iterable[entries.DeviceEntry]) -> Iterator[registration.Reference]:
+    """Return what the entries of a device that is left out refer to."""
+    for entry in of_device:
+        yield registration.Reference(to="sites", id=entry.site, key="site", origin=entry.origin)
+        for span in entry.assignments:
+            key, holder = span.holder
+            to = entries.REFERENCES[key]
+            yield registration.Reference(to=to, id=holder, key=key, origin=span.origin)
 
 
 def _agreed(of_device: Sequence[entries.DeviceEntry], key: str, problems: list[Problem]) -> Any:
@@ -164,19 +176,7 @@ def _check_spans(spans: Sequence[registration.Assignment], problems: list[Proble
     wanted = [
         assignments.Wanted(holder=span.holder, start=span.start, end=span.end) for span in spans
     ]
-    planned = assignments.plan((), wanted)
-    problems.extend(refusal(spans[refused.position], refused) for refused in planned.refused)
-
-
-def refusal(span: registration.Assignment, refused: assignments.Refused) -> Problem:
-    """Say why an assignment can't be had."""
-    against = refused.against
-    what = refused.conflict.value
-    if against is not None:
-        kind, holder = against.holder
-        until = f" to {against.end.isoformat()}" if against.end else ""
-        what += f': {kind} "{holder}" has it from {against.start.isoformat()}{until}'
-    key = "from" if span.start is not None else "person" if span.person is not None else "home"
-    return _problem(
-        span.origin, key, what, "one holder at a time: end one (to) before the next begins (from)"
-    )
+    for refused in assignments.plan((), wanted).refused:
+        span = spans[refused.position]
+        key = "from" if span.start is not None else span.holder[0]
+        problems.append(_problem(span.origin, key, refused.what(), assignments.ALLOWED))
