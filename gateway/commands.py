@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from gateway import topics
 from gateway.client import BrokerClient
 from gateway.errors import BrokerUnavailableError
 from gateway.lane import pause
 from ingest.kernel.errors import StoreUnavailableError
-from ingest.storage.outbox import Message, PostgresOutbox
+from ingest.ports import Outbox, Outgoing
 from ingest.telemetry import logger
 
 _TICK_S = 1.0
@@ -19,10 +20,10 @@ _BROKER_ANSWERS_WITHIN_S = 5.0
 class CommandPump:
     """Publishes receipts and commands on one thread; any number of gateways may."""
 
-    def __init__(self, *, client: BrokerClient, database_url: str) -> None:
+    def __init__(self, *, client: BrokerClient, open_outbox: Callable[[], Outbox]) -> None:
         self.crashed: BaseException | None = None
         self._client = client
-        self._url = database_url
+        self._open_outbox = open_outbox
         self._log = logger(lane="outbox")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
@@ -58,7 +59,7 @@ class CommandPump:
             raise
 
     def _serve(self) -> None:
-        outbox = PostgresOutbox.open(self._url)
+        outbox = self._open_outbox()
         try:
             while not self._stop.is_set() and self._client.connected:
                 if outbox.send(self._publish) == 0:
@@ -67,7 +68,7 @@ class CommandPump:
         finally:
             outbox.close()
 
-    def _publish(self, messages: list[Message]) -> set[int]:
+    def _publish(self, messages: list[Outgoing]) -> set[int]:
         self._client.published.clear()
         mids = {
             self._client.publish(

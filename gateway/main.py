@@ -22,14 +22,16 @@ from ingest.kernel import ids
 from ingest.kernel.clock import SystemClock
 from ingest.kernel.errors import StoreUnavailableError
 from ingest.pipeline import Pipeline
+from ingest.ports import Position
 from ingest.storage.device_cache import DeviceCache
 from ingest.storage.devices import RegisteredDevices
 from ingest.storage.notices import listen
+from ingest.storage.outbox import PostgresOutbox
 from ingest.storage.parts import PostgresParts
 from ingest.storage.pool import open_pool
 from ingest.storage.presence import PostgresPresence
 from ingest.storage.quarantine import PostgresQuarantine
-from ingest.storage.slots import Position, PostgresSlots
+from ingest.storage.slots import PostgresSlots
 from ingest.storage.stream import StreamWriters
 from ingest.telemetry import REGISTRY, configure, logger
 from ingest.validation import timing
@@ -108,7 +110,7 @@ def serve(settings: GatewaySettings, *, stop: threading.Event) -> None:
         answers = BrokerClient(
             address, client_id=f"telecare-{settings.gateway_group}-out-{ids.token(6)}"
         )  # fmt: skip
-        pump = CommandPump(client=answers, database_url=url)
+        pump = CommandPump(client=answers, open_outbox=lambda: PostgresOutbox.open(url))
         for part in (replayer, pump):
             part.start()
             stack.callback(part.join, 10.0)

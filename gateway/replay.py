@@ -9,8 +9,7 @@ from gateway.lane import envelope, pause, write_all
 from ingest.batch import Lane, Refusal
 from ingest.kernel.errors import StoreUnavailableError
 from ingest.pipeline import Pipeline
-from ingest.ports import Store, Stores
-from ingest.storage.quarantine import Kept, PostgresQuarantine
+from ingest.ports import Kept, Quarantine, Store, Stores
 from ingest.telemetry import logger
 
 _TICK_S = 2.0
@@ -19,9 +18,7 @@ _TICK_S = 2.0
 class Replayer:
     """Replays what was queued (a device was adopted, somebody asked) on one thread."""
 
-    def __init__(
-        self, *, quarantine: PostgresQuarantine, pipeline: Pipeline, stores: Stores
-    ) -> None:
+    def __init__(self, *, quarantine: Quarantine, pipeline: Pipeline, stores: Stores) -> None:
         self.crashed: BaseException | None = None
         self._quarantine = quarantine
         self._pipeline = pipeline

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ingest.kernel.clock import Clock
 from ingest.kernel.errors import RecoverableError
-from ingest.storage.slots import Position, PostgresSlots
+from ingest.ports import Position, Slots
 from ingest.telemetry import logger
 
 _STOP_WITHIN_S = 10.0
@@ -49,7 +49,7 @@ class SlotKeeper:
     def __init__(
         self,
         *,
-        open_slots: Callable[[], PostgresSlots],
+        open_slots: Callable[[], Slots],
         make: Callable[[Position], Session],
         positions: list[Position],
         clock: Clock,
@@ -58,7 +58,7 @@ class SlotKeeper:
         self._make = make
         self._positions = positions
         self._clock = clock
-        self._slots: PostgresSlots | None = None
+        self._slots: Slots | None = None
         self._numbers: dict[Position, int] = {}
         self._serving: dict[Position, Session] = {}
         self._log = logger(part="slots")
@@ -86,7 +86,7 @@ class SlotKeeper:
         """Stop serving; the broker keeps the sessions for whoever comes next."""
         self._let_go()
 
-    def _rebalance(self, slots: PostgresSlots) -> None:
+    def _rebalance(self, slots: Slots) -> None:
         gateways = slots.gateways()
         for lane in dict.fromkeys(lane for lane, _ in self._positions):
             wanted = [p for p in self._positions if p[0] == lane]
@@ -109,7 +109,7 @@ class SlotKeeper:
         heard = session.probed_at
         return heard is not None and self._clock.monotonic() - heard < _FRESH_S
 
-    def _report(self, slots: PostgresSlots) -> None:
+    def _report(self, slots: Slots) -> None:
         heard = [self._numbers[p] for p, s in self._serving.items() if self._heard(s)]
         if heard:
             slots.heard(heard)

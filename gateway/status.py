@@ -18,7 +18,7 @@ from gateway.errors import BrokerUnavailableError
 from gateway.lane import pause
 from ingest.kernel.clock import Clock
 from ingest.kernel.errors import HubError, StoreUnavailableError
-from ingest.storage.presence import PostgresPresence, State
+from ingest.ports import DeviceState, Presence
 from ingest.telemetry import REGISTRY, logger
 
 _PROBE_EVERY_S = 5.0
@@ -32,7 +32,7 @@ DROPPED = Gauge(
 class StatusSession:
     """Serves the status slot on one thread; low volume, so each message is its own transaction."""
 
-    def __init__(self, *, client: BrokerClient, store: PostgresPresence, clock: Clock) -> None:
+    def __init__(self, *, client: BrokerClient, store: Presence, clock: Clock) -> None:
         self.probed_at: float | None = None
         self.crashed: BaseException | None = None
         self._client = client
@@ -144,7 +144,7 @@ class StatusSession:
             self._refuse(message, address, "unreadable", status.reason)
             return
         known = self._store.keep(
-            State(
+            DeviceState(
                 site=address.site,
                 device=address.device,
                 state=status.state,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
+from ingest.ports import Outgoing
 from ingest.storage.pool import connect, store_errors
 
 _MOST_AT_ONCE = 200
@@ -28,18 +28,6 @@ UPDATE ingest.outbox SET tries = least(tries + 1, 1000),
     next_try_at = now() + make_interval(secs => least(60, power(2, least(tries, 6))))
 WHERE no = ANY(%s)
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One message to a device."""
-
-    no: int
-    site: str
-    device: str
-    tail: str
-    body: bytes
-    expiry_s: int
 
 
 class PostgresOutbox:
@@ -70,7 +58,7 @@ class PostgresOutbox:
             for _ in self._db.notifies(timeout=seconds, stop_after=1):
                 pass
 
-    def send(self, publish: Callable[[list[Message]], set[int]]) -> int:
+    def send(self, publish: Callable[[list[Outgoing]], set[int]]) -> int:
         """Hand what is due to ``publish``, which returns the numbers the broker took.
 
         The rows stay locked meanwhile; after a crash they are sent again, which receipts and
@@ -79,7 +67,7 @@ class PostgresOutbox:
         with store_errors(), self._db.transaction():
             self._db.execute(_EXPIRE)
             due = [
-                Message(
+                Outgoing(
                     no=no, site=site, device=device, tail=tail, body=json.dumps(body).encode(),
                     expiry_s=expiry,
                 )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ingest.ports import DeviceState
 from ingest.storage.pool import Pool, store_errors
 
 # An offline of another session is the belated last will of a connection that was replaced.
@@ -39,30 +39,13 @@ SET times = ingest.quarantine.times + 1, last_received_at = excluded.last_receiv
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """A device's word about itself."""
-
-    site: str
-    device: str
-    state: str
-    session: str | None
-    at: float | None
-    seen: float
-    battery: float | None
-    rssi: float | None
-    firmware: str | None
-    cadence: dict[str, float] | None
-    clock_skew_s: float | None
-
-
 class PostgresPresence:
     """Keeps device states and the answers to commands."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    def keep(self, state: State) -> bool:
+    def keep(self, state: DeviceState) -> bool:
         """Keep a state; false when the device is not registered."""
         with store_errors(), self._pool.connection() as db:
             known = db.execute(

@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 
 from ingest.batch import WHOLE, Refusal
+from ingest.ports import Kept
 from ingest.storage.pool import Pool, store_errors
 
 _MOST_AT_ONCE = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """A message as it was received and kept."""
-
-    no: int
-    topic: str
-    payload: bytes
-    content_type: str | None
-    received_at: datetime
 
 
 class PostgresQuarantine:

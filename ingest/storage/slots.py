@@ -11,10 +11,8 @@ from typing import Any
 
 import psycopg
 
+from ingest.ports import Position
 from ingest.storage.pool import LOCK_GATEWAY, LOCK_SLOT, connect, store_errors
-
-Position = tuple[str, int]
-"""A lane and a number in it."""
 
 
 class PostgresSlots:
