@@ -29,7 +29,9 @@ _IDS = 65_535
 _KEEPALIVE_S = 60
 _SEND_MAX = 1 << 18
 _READ_MAX = 1 << 18
+_TRICKLE = 1024  # bytes; a fuller read was not held back
 _V5 = 5
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux only
 _REFUSED = 0x80  # MQTT 5, 2.4: reason codes from here up are failures
 
 
@@ -290,6 +292,8 @@ class Pipe:
             data = self.sock.recv(_READ_MAX)
         except BlockingIOError:
             return
+        if len(data) < _TRICKLE:
+            self._acknowledge_tcp()
         if not data:
             raise BrokerError("the broker closed the connection")
         data = self._rest + data
@@ -304,6 +308,15 @@ class Pipe:
                 break
             at += used
         self._rest = data[at:]
+
+    def _acknowledge_tcp(self) -> None:
+        """Let the kernel acknowledge at once, where it can.
+
+        A broker that leaves Nagle's algorithm on (mosquitto's default) holds small writes until the
+        last one is acknowledged, and a delayed acknowledgement makes that 40 ms.
+        """
+        if _QUICKACK is not None:
+            self.sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
     def _take(self, acks: Acks) -> None:
         if acks.ids.size:

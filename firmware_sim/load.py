@@ -17,6 +17,8 @@ from firmware_sim import bulk, registration, timing, transport, wire
 
 _BATCH = 500
 _TICK_S = 0.25
+_WAKES_PER_S = 250
+_GATHER_S = 0.001  # flat out, acknowledgements are let gather: reading them singly costs more
 _MARK = b"#"  # stands in a template where digits are patched in
 _MICRO = 1_000_000
 _SINCE = datetime(2020, 1, 1, tzinfo=UTC)
@@ -105,11 +107,22 @@ class Template:
         rows[:, self.packet_id + 1] = ids & 0xFF
 
 
+_THREE = np.array([list(f"{n:03d}".encode()) for n in range(1000)], np.uint8)
+"""The digits of 000 to 999: three columns are written at once."""
+
+
 def _digits(rows: bulk.Bytes, columns: NDArray[np.int64], numbers: NDArray[np.int64]) -> None:
-    left = numbers
-    for column in columns[::-1]:
-        left, low = np.divmod(left, 10)
-        rows[:, column] = low + ord("0")
+    """Write numbers in decimal into adjoining columns, or those around a decimal point."""
+    left, end = numbers, len(columns)
+    while end > 0:
+        left, low = np.divmod(left, 1000)
+        part = columns[max(end - 3, 0) : end]
+        three = _THREE[low, 3 - len(part) :]
+        if part[-1] - part[0] == len(part) - 1:
+            rows[:, part[0] : part[-1] + 1] = three
+        else:
+            rows[:, part] = three
+        end -= 3
 
 
 class Generator:
@@ -174,13 +187,17 @@ def run(
         while pace.left(sent) and not stopped():
             moved = 0
             for pipe, maker in zip(pipes, makers, strict=True):
-                count = min(pipe.room, _BATCH, pace.allowed(sent))
-                if count > 0:
+                allowed = pace.allowed(sent)
+                count = min(pipe.room, _BATCH, allowed)
+                # a few large batches cost less than many small ones
+                if count > 0 and count >= min(allowed, _BATCH // 4, pipe.window):
                     rows = maker.batch(count, time.time())
                     template.number(rows, pipe.take_ids(count))
                     pipe.send(rows)
                     sent += count
                     moved += count
+            if not moved and plan.rate is None:
+                time.sleep(_GATHER_S)
             bulk.serve(pipes, selector, pace.pause(sent, moved))
             now = time.monotonic()
             if now - shown > _TICK_S:
@@ -204,6 +221,8 @@ class _Pace:
     def __init__(self, plan: Plan, started: float) -> None:
         self._plan = plan
         self._started = started
+        # a few messages at once: a wake-up for each would be what is measured
+        self._quantum = max(1, round((plan.rate or 0) / _WAKES_PER_S))
 
     def left(self, sent: int) -> bool:
         plan = self._plan
@@ -215,15 +234,14 @@ class _Pace:
         most = self._plan.count - sent if self._plan.count is not None else _BATCH
         if self._plan.rate is None:
             return most
-        due = int((time.monotonic() - self._started) * self._plan.rate) + 1
-        return min(most, due - sent)
+        due = int((time.monotonic() - self._started) * self._plan.rate) + 1 - sent
+        return min(most, due) if due >= min(self._quantum, most) else 0
 
     def pause(self, sent: int, moved: int) -> float:
         """Return how long to wait for the network: not at all while there is more to send."""
-        if self._plan.rate is None:
-            return 0.0 if moved else 0.05
-        # a few messages at once: a wake-up for each would be what is measured
-        due = self._started + (sent + self._plan.rate / 500) / self._plan.rate
+        if self._plan.rate is None or (not moved and self.allowed(sent) > 0):
+            return 0.0 if moved else 0.05  # acknowledgements end the wait
+        due = self._started + (sent + self._quantum) / self._plan.rate
         return min(max(due - time.monotonic(), 0.0), 0.05)
 
 
