@@ -28,6 +28,7 @@ def start(
     death: signal.Signals,
     account: accounts.Account | None = None,
     environment: Mapping[str, str] = MINIMAL_ENVIRONMENT,
+    folder: Path = Path("/"),
 ) -> subprocess.Popen[bytes]:
     """Start a process that gets the signal ``death`` when we die, however we die.
 
@@ -43,7 +44,7 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=sink,
-            cwd="/",
+            cwd=folder,
             env=dict(environment),
             start_new_session=True,
             preexec_fn=_die_with_parent(death),  # noqa: PLW1509 - one prctl call, looked up before the fork

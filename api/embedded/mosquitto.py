@@ -15,7 +15,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
@@ -24,7 +23,7 @@ from types import TracebackType
 from typing import Self
 
 from api.embedded import account as accounts
-from api.embedded import child, errors
+from api.embedded import child, errors, ports
 from ingest.kernel import broker_password
 
 HUB_USER = "hub"
@@ -242,7 +241,7 @@ log_timestamp_format %Y-%m-%dT%H:%M:%S
 
     def _launch(self) -> None:
         deadline = time.monotonic() + _RETRY_TIMEOUT
-        while _taken(self.bind, self.port):  # a killed predecessor may still hold it
+        while ports.taken(self.bind, self.port):  # a killed predecessor may still hold it
             if time.monotonic() > deadline:
                 raise errors.PortTakenError(port=self.port, address=self.bind, option="--mqtt-port")
             time.sleep(0.05)
@@ -269,7 +268,7 @@ log_timestamp_format %Y-%m-%dT%H:%M:%S
         )
         deadline = time.monotonic() + _READY_TIMEOUT
         while self._process.poll() is None:
-            if _answers(self.bind, self.port):
+            if ports.answers(self.bind, self.port):
                 return True
             if time.monotonic() > deadline:
                 raise errors.ServerFailedError(server="mosquitto", detail=child.tail(self.log))
@@ -322,21 +321,3 @@ def _version(program: Path) -> tuple[int, ...]:
             server="mosquitto", detail=(said.stderr or said.stdout).strip()[:300]
         )
     return int(found[1]), int(found[2])
-
-
-def _taken(address: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError:
-            return True
-    return False
-
-
-def _answers(address: str, port: int) -> bool:
-    try:
-        with socket.create_connection((address, port), timeout=1.0):
-            return True
-    except OSError:
-        return False
