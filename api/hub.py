@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -27,6 +28,7 @@ from ingest.storage import migrate
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_MQTT_PORT = 1883
+ENV_FILE = "hub.env"
 _TICK = 0.2  # [s]
 _TRIM_EVERY = 60.0  # [s]
 _SLOW_START = 60.0  # [s] unsourced: after that it says why it isn't ready
@@ -128,6 +130,7 @@ class Hub:
         if stop.is_set():
             return
         environment = self._environment(database_url, mqtt_url, secret)
+        self._write_env(database_url, mqtt_url, secret)
         for package in _PACKAGES:
             self._add_role(package, (sys.executable, "-P", "-m", package), environment)
         self._began = self._clock.monotonic()
@@ -245,6 +248,23 @@ class Hub:
             own["TELECARE_PUBLIC_URL"] = self._http_url
         return {**os.environ, **own}  # noqa: TID251 - handed on to the roles, which read it
 
+    def _write_env(self, database_url: str, mqtt_url: str, secret: str) -> None:
+        """Leave the addresses where the hub's other commands can be given them by its owner."""
+        settings_of = {
+            "TELECARE_DATABASE_URL": database_url,
+            "TELECARE_MQTT_URL": mqtt_url,
+            "TELECARE_SECRET_KEY": secret,
+            "TELECARE_PUBLIC_URL": self._http_url,
+        }
+        file = self.data / ENV_FILE
+        fresh = file.with_name(ENV_FILE + ".new")
+        fresh.unlink(missing_ok=True)
+        fresh.touch(0o600)
+        fresh.write_text(
+            "".join(f"{name}={shlex.quote(value)}\n" for name, value in settings_of.items())
+        )
+        fresh.rename(file)
+
     def _add_role(
         self, name: str, command: tuple[str, ...], environment: Mapping[str, str]
     ) -> None:
@@ -301,6 +321,7 @@ class Hub:
             lines.append("  The people, homes and devices are invented. Not for use with patients.")
         lines += [f"  {line}" for line in self.status()]
         lines.append(f"  logs         {self._logs}")
+        lines.append(f"  settings     {self.data / ENV_FILE}   (for telecare register and doctor)")
         lines.append("Ctrl-C stops it; the data stay. To start afresh remove the data folder.")
         for line in lines:
             self._say(line)
