@@ -250,7 +250,7 @@ class Hub:
 
     def _write_env(self, database_url: str, mqtt_url: str, secret: str) -> None:
         """Leave the addresses where the hub's other commands can be given them by its owner."""
-        settings_of = {
+        known = {
             "TELECARE_DATABASE_URL": database_url,
             "TELECARE_MQTT_URL": mqtt_url,
             "TELECARE_SECRET_KEY": secret,
