@@ -260,9 +260,7 @@ class Hub:
         fresh = file.with_name(ENV_FILE + ".new")
         fresh.unlink(missing_ok=True)
         fresh.touch(0o600)
-        fresh.write_text(
-            "".join(f"{name}={shlex.quote(value)}\n" for name, value in settings_of.items())
-        )
+        fresh.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in known.items()))
         fresh.rename(file)
 
     def _add_role(
