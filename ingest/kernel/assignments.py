@@ -10,6 +10,7 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import zip_longest
 
 Holder = tuple[str, str]
 """``("person", id)`` or ``("home", id)``."""
@@ -118,7 +119,7 @@ def _fit(known: dict[datetime, Span], wanted: dict[datetime, tuple[int, Span]]) 
     ended: list[Span] = []
     refused: list[Refused] = []
     kept = 0
-    for start, after in zip(order, [*order[1:], None], strict=True):
+    for start, after in zip_longest(order, order[1:]):
         span = merged[start]
         before = known.get(start)
         if span.end is None and after is not None:

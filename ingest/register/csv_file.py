@@ -59,37 +59,28 @@ class _Reader:
 def read(source: Source) -> tuple[list[Record], list[Problem]]:
     """Return a file's entries, and what is wrong with the file itself."""
     rows = _Reader(source)
+    walk = iter(rows)
+    header, first = next(walk, (1, []))
+    columns = [cell.strip().lower() for cell in first]
+    kind = _kind_of_name(source.stem)
+    if rows.problems or not _header(rows, header, columns, kind):
+        return [], rows.problems
     records: list[Record] = []
-    columns: list[str] = []
-    header = 1
-    kind: str | None = None
-    for line, row in rows:
-        cells = [cell.strip() for cell in row]
-        if not columns:
-            columns = [cell.lower() for cell in cells]
-            if not _header(rows, line, columns):
-                break
-            header, kind = line, _kind_of_name(source.stem)
+    for line, row in walk:
+        if len(row) != len(columns):
+            rows.note(line, f"has {len(row)} cells", f"{len(columns)}, as in the header")
             continue
-        if len(cells) != len(columns):
-            rows.note(line, f"has {len(cells)} cells", f"{len(columns)}, as in the header")
-            continue
-        values = dict(zip(columns, cells, strict=True))
-        of_row = kind or _kind_of_row(rows, line, columns, values)
+        values = {column: cell.strip() for column, cell in zip(columns, row, strict=True)}
+        of_row = kind or _kind_of_row(rows, line, values.pop("kind"))
         if of_row is None:
-            break
-        if records and records[0].kind != of_row:
-            rows.note(
-                line, f'is of kind "{of_row}"', f'one kind per file, here "{records[0].kind}"'
-            )
             continue
-        if kind is None:
-            values.pop("kind")
+        if records and records[0].kind != of_row:
+            allowed = f'one kind per file, here "{records[0].kind}"'
+            rows.note(line, f'is of kind "{of_row}"', allowed)
+            continue
         if not records:
             _check_columns(rows, header, of_row, values)
         records.append(_record(source, line, of_row, values))
-    if not columns and not rows.problems:
-        rows.note(1, "has no header", "names of columns in the first row")
     return records, rows.problems
 
 
@@ -97,38 +88,36 @@ def _kind_of_name(stem: str) -> str | None:
     return stem.lower() if stem.lower() in registration.KINDS else None
 
 
-def _kind_of_row(
-    rows: _Reader, line: int, columns: list[str], values: dict[str, str]
-) -> str | None:
-    """Return the kind that a row's first column says, None after a problem with all the rest."""
-    names = ", ".join(registration.KINDS)
-    if columns[0] != "kind":
-        rows.note(
-            0, "does not say what it registers",
-            f"a name as devices.csv, or a first column kind; kinds are {names}",
-        )  # fmt: skip
-        return None
-    kind = values["kind"]
-    if kind not in registration.KINDS:
-        near = fields.nearest(kind, registration.KINDS)
-        what = f"unknown kind {fields.quoted(kind)}"
-        rows.note(line, what, f"{near} allowed are {names}" if near else f"allowed are {names}")
-        return None
-    return kind
+def _kind_of_row(rows: _Reader, line: int, kind: str) -> str | None:
+    """Return the kind that a row's first column says, None after a problem."""
+    if kind in registration.KINDS:
+        return kind
+    names = f"allowed are {', '.join(registration.KINDS)}"
+    near = fields.nearest(kind, registration.KINDS)
+    what = f"unknown kind {fields.quoted(kind)}"
+    rows.note(line, what, f"{near} {names}" if near else names)
+    return None
 
 
-def _header(rows: _Reader, line: int, columns: list[str]) -> bool:
+def _header(rows: _Reader, line: int, columns: list[str], kind: str | None) -> bool:
     """Check a header's shape; without a sound one no row makes sense."""
-    if len(columns) == 1 and (";" in columns[0] or "\t" in columns[0]):
+    before = len(rows.problems)
+    if not columns:
+        rows.note(line, "has no header", "names of columns in the first row")
+        return False
+    if len(columns) == 1 and any(mark in columns[0] for mark in ";\t"):
         rows.note(line, "cells are not separated by commas", "save it with commas")
         return False
-    twice = sorted({name for name in columns if name and columns.count(name) > 1})
-    for name in twice:
+    for name in sorted({name for name in columns if name and columns.count(name) > 1}):
         rows.note(line, f"column {fields.quoted(name)} is there twice", "each column once")
     if "" in columns:
         rows.note(line, f"column {columns.index('') + 1} has no name", "a name for each column")
-        return False
-    return not twice
+    if kind is None and columns[0] != "kind":
+        rows.note(
+            0, "does not say what it registers", "a name as devices.csv, or a first column kind;"
+            f" kinds are {', '.join(registration.KINDS)}",
+        )  # fmt: skip
+    return len(rows.problems) == before
 
 
 def _check_columns(rows: _Reader, line: int, kind: Any, columns: Iterable[str]) -> None:

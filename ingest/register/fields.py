@@ -52,7 +52,9 @@ def quoted(value: Any) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ``did you mean "x"?`` for a word that was probably mistyped, else an empty text."""
-    found = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    words = list(known)
+    found = get_close_matches(word, words, n=1, cutoff=0.6)
+    found = found or [other for other in words if word and other.startswith(word)]
     return f'did you mean "{found[0]}"?' if found else ""
 
 
@@ -186,7 +188,9 @@ def boolean(value: Any) -> bool | Flaw:
     if isinstance(value, str):
         value = _BOOLEANS.get(value.lower(), value)
     return (
-        value if isinstance(value, bool) else Flaw(f"{quoted(value)} is neither", "true or false")
+        value
+        if isinstance(value, bool)
+        else Flaw(f"{quoted(value)} is neither true nor false", "true or false")
     )
 
 

@@ -95,7 +95,7 @@ class _Walk:
     def _value(self, line: int) -> Any:
         opening = self.text[self.pos]
         if opening == "[":
-            return self._array()
+            return self._array() or line  # an empty one has nothing else to tell its line
         if opening == "{":
             return self._inline(line)
         self._skip(_SCALAR)
