@@ -1,0 +1,174 @@
+"""Composition root of the alerts role: the only place where its parts meet."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import numpy as np
+from prometheus_client import start_http_server
+
+from alerts import engine, metrics, reader, scheduler, watchdog
+from alerts.rules import pack, registry
+from alerts.settings import AlertsSettings
+from alerts.storage.alarms import AlarmLog
+from alerts.storage.readings import ReadingLog
+from alerts.storage.signals import Signals
+from alerts.storage.upkeep import Upkeep
+from alerts.windows import Columns
+from ingest import telemetry
+from ingest.kernel.clock import Clock, SystemClock
+from ingest.storage.pool import open_pool
+
+_SWITCH_S = 0.0005
+"""How long a thread may keep the interpreter: an alarm must not wait behind readings."""
+
+
+class Alerts:
+    """The running role: threads, the ticker, and what ended them."""
+
+    def __init__(self, settings: AlertsSettings, *, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._stop = threading.Event()
+        self._crash: BaseException | None = None
+        self._say = telemetry.logger()
+
+    def stop(self) -> None:
+        """Ask everything to end after what it is doing."""
+        self._stop.set()
+
+    def run(self) -> int:
+        """Work until stopped; return 0, or 1 when a part crashed (the supervisor starts anew)."""
+        s = self._settings
+        packs = registry.load(s.alerts_packs_dir)
+        url = s.require_database()
+        with ExitStack() as stack:
+            if s.alerts_metrics_port is not None:
+                server, thread = start_http_server(
+                    s.alerts_metrics_port, addr="127.0.0.1", registry=telemetry.REGISTRY
+                )
+                stack.callback(thread.join)
+                stack.callback(server.server_close)
+                stack.callback(server.shutdown)
+            pool = open_pool(url, name="alerts upkeep", most=2)
+            stack.callback(pool.close)
+            upkeep = Upkeep(
+                pool,
+                rules=packs.rules,
+                keep_log_days=s.keep_log_days,
+                keep_readings_days=s.keep_readings_days,
+                keep_quarantine_days=s.keep_quarantine_days,
+                hub_timed_window_s=s.hub_timed_window_s,
+                clock=self._clock,
+            )
+            ticker = self._ticker(upkeep)
+            loops = [self._alarm_loop(url, packs).run, self._reading_loop(url, packs).run]
+            threads = [threading.Thread(target=self._guarded, args=[loop]) for loop in loops]
+            for thread in threads:
+                thread.start()
+                stack.callback(thread.join)
+            stack.callback(self._stop.set)
+            ticker.start()
+            stack.callback(ticker.stop)
+            self._say.info("Alerts are being judged", rules=len(packs.rules))
+            self._stop.wait()
+        if self._crash is not None:
+            self._say.error("A part of the alerts role crashed", exc_info=self._crash)
+            return 1
+        self._say.info("Alerts stopped in order")
+        return 0
+
+    def _alarm_loop(self, url: str, packs: registry.Registry) -> reader.AlarmLoop:
+        s = self._settings
+        return reader.AlarmLoop(
+            log=lambda: AlarmLog.open(
+                url,
+                rules=packs.of(pack.AlarmRule),
+                late_after_s=s.late_after_s,
+                teams_age_s=s.alerts_teams_age_s,
+                clock=self._clock,
+            ),
+            signals=lambda: Signals.open(url, "ingest_alarm", "ingest_register"),
+            tick_s=s.alerts_tick_s,
+            clock=self._clock,
+            rng=np.random.default_rng(),
+        )
+
+    def _reading_loop(self, url: str, packs: registry.Registry) -> reader.ReadingLoop:
+        s = self._settings
+        return reader.ReadingLoop(
+            log=lambda: ReadingLog.open(
+                url,
+                rules=packs.rules,
+                round_rows=s.alerts_round_rows,
+                repage_s=s.alerts_repage_s,
+                implausible=(s.alerts_implausible_count, s.alerts_implausible_window_s),
+                teams_age_s=s.alerts_teams_age_s,
+                clock=self._clock,
+            ),
+            signals=lambda: Signals.open(url, "ingest_log", "ingest_register", "alerts_event"),
+            columns=Columns.of(packs.of(pack.ScoreRule)[0], packs.of(pack.LimitRule)),
+            ages=engine.Ages(
+                latest=s.alerts_latest_age_s, live=s.alerts_live_age_s, refresh=s.alerts_refresh_s
+            ),
+            pace=reader.Pace(
+                tick=s.alerts_tick_s, pause=s.alerts_pause_s, balance=s.alerts_balance_s
+            ),
+            clock=self._clock,
+            rng=np.random.default_rng(),
+        )
+
+    def _ticker(self, upkeep: Upkeep) -> scheduler.Ticker:
+        s = self._settings
+        ticker = scheduler.Ticker(on_crash=self._crashed)
+        ticker.every(s.alerts_partitions_every_s, upkeep.partitions, name="partitions")
+        ticker.every(s.alerts_retention_every_s, upkeep.retention, name="retention")
+        ticker.every(s.alerts_retire_every_s, upkeep.retire_writers, name="writers")
+        ticker.every(s.alerts_health_every_s, self._health(upkeep), name="health")
+        return ticker
+
+    def _health(self, upkeep: Upkeep) -> Callable[[], None]:
+        s, began = self._settings, self._clock.monotonic()
+
+        def check() -> None:
+            health = upkeep.health()
+            metrics.LAG.labels("readings").set(health.readings_lag_s)
+            metrics.LAG.labels("alarms").set(health.alarms_lag_s)
+            if health.probe_age_s is not None:
+                metrics.PROBE.set(health.probe_age_s)
+            upkeep.tell(
+                watchdog.judge(
+                    health,
+                    up_s=self._clock.monotonic() - began,
+                    lag_limit_s=s.alerts_lag_s,
+                    probe_limit_s=s.alerts_probe_age_s,
+                )
+            )
+
+        return check
+
+    def _guarded(self, loop: Callable[[threading.Event], None]) -> None:
+        try:
+            loop(self._stop)
+        except BaseException as error:
+            self._crashed(error)
+
+    def _crashed(self, error: BaseException) -> None:
+        self._crash = self._crash or error
+        self._stop.set()
+
+
+def run(settings: AlertsSettings | None = None, *, clock: Clock | None = None) -> int:
+    """Run the role until it is told to stop; return the process's exit code."""
+    settings = settings or AlertsSettings()
+    telemetry.configure("alerts", settings.log_level)
+    sys.setswitchinterval(_SWITCH_S)
+    alerts = Alerts(settings, clock=clock or SystemClock())
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: alerts.stop())
+    return alerts.run()

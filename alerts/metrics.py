@@ -1,0 +1,32 @@
+"""What the alerts role counts. Labels never identify a person, a home or a device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from ingest import telemetry
+
+_R = telemetry.REGISTRY
+
+READINGS = Counter("telecare_readings_judged", "Readings read from the log", registry=_R)
+ALARMS = Counter("telecare_alarms_judged", "Alarms read from the log", registry=_R)
+EVENTS = Counter("telecare_alert_events", "Events of alerts", ["kind"], registry=_R)
+RELOADS = Counter("telecare_alerts_reloads", "Memory forgotten and loaded again", registry=_R)
+SHARDS = Gauge("telecare_alerts_shards", "Shards this process judges", registry=_R)
+PEOPLE = Gauge("telecare_alerts_people", "People in memory", registry=_R)
+LAG = Gauge("telecare_alerts_lag_seconds", "Age of the oldest unjudged entry", ["log"], registry=_R)
+PROBE = Gauge("telecare_gateway_probe_age_seconds", "Age of the last probe", registry=_R)
+LATENCY = Histogram(
+    "telecare_alarm_round_seconds",
+    "From waking to the alarm's alert being committed",
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5),
+    registry=_R,
+)
+
+
+def count(events: Mapping[str, int]) -> None:
+    """Count what a round wrote, by kind of event."""
+    for kind, number in events.items():
+        EVENTS.labels(kind).inc(number)

@@ -1,0 +1,86 @@
+"""Database rows to values and back."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, tzinfo
+from typing import Any, LiteralString
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from alerts import model
+
+ALERT_COLUMNS: LiteralString = (
+    "a.no, a.episode, a.source, a.rule_id, a.rule_version, a.severity, a.title, a.reason,"
+    " a.evidence, a.person_no, a.dwelling_no, a.device_no, a.site, a.raised_at, a.reading_at,"
+    " a.late, a.state, a.condition, a.team_no, a.routed_because, a.owner, a.next_step_at, a.pages,"
+    " a.disposition, a.version"
+)
+EVENT_COLUMNS: LiteralString = (
+    "e.no, e.alert_no, e.at, e.kind, e.by, e.reason, e.detail, e.alert_version"
+)
+
+
+def alert(row: tuple[Any, ...]) -> model.Alert:
+    """Return the alert of ``ALERT_COLUMNS``, followed by the team's id and name where read."""
+    team, team_name = (row[25], row[26]) if len(row) > 25 else (None, None)  # noqa: PLR2004
+    return model.Alert(
+        no=row[0],
+        episode=row[1],
+        source=model.Source(row[2]),
+        rule_id=row[3],
+        rule_version=row[4],
+        severity=model.Severity(row[5]),
+        title=row[6],
+        reason=row[7],
+        evidence=tuple(row[8]),
+        person_no=row[9],
+        dwelling_no=row[10],
+        device_no=row[11],
+        site=row[12],
+        raised_at=row[13],
+        reading_at=row[14],
+        late=row[15],
+        state=model.State(row[16]),
+        condition=model.Condition(row[17]),
+        team_no=row[18],
+        routed_because=row[19],
+        owner=row[20],
+        next_step_at=row[21],
+        pages=row[22],
+        disposition=row[23],
+        version=row[24],
+        team=team,
+        team_name=team_name,
+    )
+
+
+def event(row: tuple[Any, ...]) -> model.Event:
+    """Return the event of ``EVENT_COLUMNS``."""
+    return model.Event(
+        no=row[0],
+        alert_no=row[1],
+        at=row[2],
+        kind=row[3],
+        by=row[4],
+        reason=row[5],
+        detail=row[6],
+        alert_version=row[7],
+    )
+
+
+def evidence_json(evidence: model.Evidence) -> str:
+    """Return the evidence as it is stored."""
+    return json.dumps([dict(item) for item in evidence])
+
+
+def moment(epoch: float) -> datetime:
+    """Return Unix seconds as an aware time in UTC."""
+    return datetime.fromtimestamp(epoch, UTC)
+
+
+def zone(name: str | None) -> tzinfo:
+    """Return a time zone, UTC where this machine doesn't know it."""
+    try:
+        return ZoneInfo(name or "Europe/London")
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
