@@ -42,7 +42,7 @@ class InvalidError(ApiError):
 
 
 class NotSignedInError(ApiError):
-    """This needs a valid token: POST username and password to /api/v1/auth/token."""
+    """A valid token is needed: POST username and password to /api/v1/auth/token."""
 
     status = 401
     code = "not-signed-in"
@@ -166,7 +166,7 @@ class UnavailableError(ApiError):
 
 _STATUS_WORDS = {
     400: ("bad-request", "The request can't be understood"),
-    401: ("not-signed-in", "This needs a valid token"),
+    401: ("not-signed-in", "A valid token is needed"),
     403: ("forbidden", "This is not allowed"),
     404: ("not-found", "There is nothing at this address"),
     405: ("method-not-allowed", "This address doesn't answer that method"),

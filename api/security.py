@@ -56,8 +56,7 @@ _CLINICAL = _EVERYBODY | {
     _P.DEVICES_COMMAND,
 }
 POLICY: dict[str, frozenset[Permission]] = {
-    "nurse": _CLINICAL
-    | {_P.PATIENTS_WRITE, _P.PLAN_WRITE, _P.DEVICES_WRITE, _P.QUARANTINE_READ},
+    "nurse": _CLINICAL | {_P.PATIENTS_WRITE, _P.PLAN_WRITE, _P.DEVICES_WRITE, _P.QUARANTINE_READ},
     "responder": _CLINICAL,
     "operator": _CLINICAL
     | {

@@ -8,7 +8,7 @@ from ingest import settings
 
 
 class ApiSettings(settings.HubSettings):
-    """Read from ``TELECARE_*``; a limit without a source is a stated default, not a recommendation."""
+    """Read from ``TELECARE_*``; limits marked unsourced are stated defaults, no recommendations."""
 
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=0, le=65535)
@@ -25,7 +25,7 @@ class ApiSettings(settings.HubSettings):
     address_failures: int = Field(default=50, ge=1)
     login_window_s: float = Field(default=900.0, gt=0)
 
-    stream_queue: int = Field(default=256, ge=1)  # events a slow reader may lag before it is dropped
+    stream_queue: int = Field(default=256, ge=1)  # events a reader may lag behind
     stream_ping_s: float = Field(default=15.0, gt=0)
     stream_recheck_s: float = Field(default=60.0, gt=0)  # is an open stream's token still good?
 

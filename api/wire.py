@@ -1,0 +1,882 @@
+"""What the API's JSON looks like: the bodies it takes and gives, each with an example."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+
+from ingest.kernel import nhs_number
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return a time as the API writes it: RFC 3339, UTC, milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("a time needs its offset, for example 2026-01-31T08:00:00Z")
+    return moment.astimezone(UTC)
+
+
+def _no_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("a NUL character can't be kept")
+    return text.strip()
+
+
+def _nhs(text: str) -> str:
+    wrong = nhs_number.problem(text)
+    if wrong:
+        raise ValueError(wrong)
+    return nhs_number.normalise(text)
+
+
+Time = Annotated[
+    datetime, AfterValidator(_aware), PlainSerializer(rfc3339, return_type=str, when_used="json")
+]
+Text = Annotated[str, AfterValidator(_no_nul), Field(min_length=1, max_length=200)]
+LongText = Annotated[str, AfterValidator(_no_nul), Field(min_length=1, max_length=2000)]
+NhsNumber = Annotated[str, AfterValidator(_nhs), Field(max_length=20)]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
+Phone = Annotated[str, Field(pattern=r"^\+?[0-9 ()-]{3,30}$")]
+Version = Annotated[
+    int, Field(ge=1, le=2**31 - 1, description="version of the alert you looked at")
+]
+TeamKind = Literal[
+    "district_nursing", "telecare_operator", "equipment", "rapid_response", "community_matron"
+]
+Severity = Literal["emergency", "urgent", "soon", "information"]
+
+
+def _example(body: Mapping[str, Any]) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [dict(body)]}, extra="forbid")
+
+
+class Wire(BaseModel):
+    """A body. Unknown fields are refused: a misspelt one must not be lost in silence."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+Item = TypeVar("Item")
+
+
+class Page(Wire, Generic[Item]):
+    """A part of a list; ``next`` goes into ``cursor`` for the part after it, null at the end."""
+
+    items: list[Item]
+    next: str | None = None
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:telecare:problem:not-found",
+                    "title": "There is no such alert.",
+                    "status": 404,
+                }
+            ]
+        },
+    )
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+
+
+# -- signing in
+
+
+class Token(Wire):
+    """A token, told this once."""
+
+    model_config = _example(
+        {
+            "access_token": "9vQ0mWc2…",
+            "token_type": "bearer",
+            "expires_in": 43200,
+            "expires_at": "2026-01-31T20:00:00.000Z",
+            "role": "nurse",
+        }
+    )
+
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105  (the kind, not a secret)
+    expires_in: int
+    expires_at: Time
+    role: str
+
+
+class Me(Wire):
+    """Who the token speaks for."""
+
+    model_config = _example(
+        {
+            "username": "nurse",
+            "name": "Nadia Nurse",
+            "role": "nurse",
+            "permissions": ["alerts.act", "alerts.read"],
+            "expires_at": "2026-01-31T20:00:00.000Z",
+        }
+    )
+
+    username: str
+    name: str
+    role: str
+    permissions: list[str]
+    expires_at: Time
+
+
+# -- people
+
+
+class Contact(Wire):
+    """Somebody to ring, in ringing order."""
+
+    model_config = _example(
+        {"name": "Joan Example", "relation": "daughter", "phone": "020 7946 0001"}
+    )
+
+    name: Text
+    relation: Text | None = None
+    phone: Phone
+
+
+class Limit(Wire):
+    """Personal limits of one quantity, in its unit; null leaves a side open."""
+
+    model_config = _example({"low": 88, "high": None})
+
+    low: float | None = Field(default=None, allow_inf_nan=False)
+    high: float | None = Field(default=None, allow_inf_nan=False)
+
+
+_PERSON = {
+    "name": "Ada Example",
+    "nhs_number": "943 476 5919",
+    "born": "1941-05-17",
+    "phone": "020 7946 0000",
+    "language": "en",
+    "communication": "hard of hearing: ring twice",
+    "home": "maple-court-12",
+    "practice": "high-street",
+    "contacts": [{"name": "Joan Example", "relation": "daughter", "phone": "020 7946 0001"}],
+    "limits": {"spo2": {"low": 88, "high": None}},
+    "scale2": False,
+    "on_oxygen": False,
+    "pregnant": False,
+}
+
+
+class NewPerson(Wire):
+    """A person to register, living in a home that is registered."""
+
+    model_config = _example({"id": "ada-example", **_PERSON})
+
+    id: Slug | None = Field(default=None, description="the register's own id; made when not given")
+    name: Text
+    nhs_number: NhsNumber | None = None
+    born: date | None = None
+    phone: Phone | None = None
+    language: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{2,35}$")] = "en"
+    communication: LongText | None = None
+    home: Slug
+    practice: Slug | None = None
+    contacts: list[Contact] = Field(default_factory=list, max_length=20)
+    limits: dict[str, Limit] = Field(default_factory=dict)
+    scale2: bool = False
+    on_oxygen: bool = False
+    pregnant: bool = False
+
+
+class PersonChange(Wire):
+    """What to change; a field that is not there stays as it is."""
+
+    model_config = _example({"phone": "020 7946 0002", "limits": {"spo2": {"low": 88}}})
+
+    name: Text | None = None
+    nhs_number: NhsNumber | None = None
+    born: date | None = None
+    phone: Phone | None = None
+    language: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{2,35}$")] | None = None
+    communication: LongText | None = None
+    home: Slug | None = None
+    practice: Slug | None = None
+    contacts: list[Contact] | None = Field(default=None, max_length=20)
+    limits: dict[str, Limit] | None = None
+    scale2: bool | None = None
+    on_oxygen: bool | None = None
+    pregnant: bool | None = None
+
+
+class PersonBrief(Wire):
+    """A person in a list."""
+
+    model_config = _example(
+        {
+            "id": "person_17",
+            "name": "Ada Example",
+            "nhs_number": "943 476 5919",
+            "born": "1941-05-17",
+        }
+    )
+
+    id: str
+    name: str
+    nhs_number: str | None
+    born: date | None
+
+
+class Reading(Wire):
+    """One reading."""
+
+    model_config = _example(
+        {
+            "time": "2026-01-31T08:00:00.000Z",
+            "received_at": "2026-01-31T08:00:01.120Z",
+            "code": "spo2",
+            "loinc": "2708-6",
+            "label": "Oxygen saturation",
+            "value": 91.0,
+            "unit": "%",
+            "place": None,
+            "device": "device_4",
+            "quality": ["late"],
+        }
+    )
+
+    time: Time
+    received_at: Time
+    sent_time: Time | None = Field(
+        default=None, description="as the device said it, where the hub corrected it"
+    )
+    code: str
+    loinc: str | None
+    label: str
+    value: bool | float | str | None
+    unit: str
+    place: str | None = Field(description="room, or the questionnaire's key")
+    device: str
+    quality: list[str] = Field(description="what is known against the reading; empty for nothing")
+    age_s: float | None = None
+
+
+class Bucket(Wire):
+    """The readings of one quantity in one span of time; implausible ones enter no figure."""
+
+    model_config = _example(
+        {
+            "start": "2026-01-31T08:00:00.000Z",
+            "code": "heart_rate",
+            "loinc": "8867-4",
+            "unit": "/min",
+            "place": None,
+            "count": 12,
+            "implausible": 0,
+            "min": 61.0,
+            "mean": 68.4,
+            "max": 83.0,
+            "last": 66.0,
+            "quality": [],
+        }
+    )
+
+    start: Time
+    code: str
+    loinc: str | None
+    unit: str
+    place: str | None
+    count: int
+    implausible: int
+    min: float | None
+    mean: float | None
+    max: float | None
+    last: float | None
+    quality: list[str] = Field(description="every flag that any of the span's readings carries")
+
+
+class Observations(Wire):
+    """A series, raw or bucketed, oldest first."""
+
+    items: list[Reading | Bucket]
+    next: str | None = None
+    every_s: float | None = Field(default=None, description="width of the buckets, null when raw")
+
+
+class DeviceBrief(Wire):
+    """A device below a person."""
+
+    model_config = _example(
+        {
+            "id": "device_4",
+            "site": "maple-court",
+            "device": "pendant-1",
+            "kind": "pendant",
+            "state": "online",
+            "battery": 80.0,
+            "seen_at": "2026-01-31T08:00:00.000Z",
+        }
+    )
+
+    id: str
+    site: str
+    device: str
+    kind: str
+    state: str | None = None
+    battery: float | None = None
+    seen_at: Time | None = None
+
+
+class Person(Wire):
+    """A person: who they are, how to reach them, what watches over them."""
+
+    model_config = _example(
+        {
+            "id": "person_17",
+            **_PERSON,
+            "home": {"id": "home_9", "name": "maple-court-12", "address": "12 Maple Court"},
+            "site": "maple-court",
+            "devices": [],
+            "latest": [],
+            "open_alerts": ["alert_5"],
+        }
+    )
+
+    id: str
+    register_id: str
+    name: str
+    nhs_number: str | None
+    born: date | None
+    phone: str | None
+    language: str
+    communication: str | None
+    home: Home
+    site: str
+    practice: str | None
+    contacts: list[Contact]
+    limits: dict[str, Limit]
+    scale2: bool
+    on_oxygen: bool
+    pregnant: bool
+    devices: list[DeviceBrief]
+    latest: list[Reading] = Field(description="newest plausible reading of each quantity, with age")
+    open_alerts: list[str]
+
+
+class Home(Wire):
+    """Where a person lives and how to get in."""
+
+    id: str
+    name: str
+    address: str | None = None
+    access_notes: str | None = None
+    key_safe: str | None = None
+
+
+class Search(Wire):
+    """Whom to look for: an NHS number, or the beginning of a name or of a part of it."""
+
+    model_config = _example({"nhs_number": "943 476 5919"})
+
+    nhs_number: Annotated[str, Field(max_length=20)] | None = None
+    name: Annotated[str, AfterValidator(_no_nul), Field(min_length=2, max_length=100)] | None = None
+    limit: int = Field(default=20, ge=1, le=100)
+
+
+class AuditEntry(Wire):
+    """Who saw or changed something."""
+
+    at: Time
+    account: str
+    action: str
+    subject: str | None
+
+
+class TimelineItem(Wire):
+    """One thing that happened: a reading, something about an alert, a note, a command."""
+
+    model_config = _example(
+        {
+            "time": "2026-01-31T08:00:00.000Z",
+            "kind": "note",
+            "what": "rang the daughter, she is on her way",
+            "by": "nurse",
+            "alert": "alert_5",
+            "reading": None,
+        }
+    )
+
+    time: Time
+    kind: Literal["reading", "alert", "action", "note", "command"]
+    what: str
+    by: str | None = None
+    alert: str | None = None
+    device: str | None = None
+    reading: Reading | None = None
+    detail: dict[str, Any] = Field(default_factory=dict)
+
+
+# -- devices
+
+
+class NewDevice(Wire):
+    """A device to register: worn by a person, or shared by a home."""
+
+    model_config = _example(
+        {
+            "site": "maple-court",
+            "device": "pendant-1",
+            "kind": "pendant",
+            "model": "Tunstall MyAmie+",
+            "patient": "person_17",
+            "cadence": {"battery": 86400},
+        }
+    )
+
+    site: Slug
+    device: Slug
+    kind: Text
+    model: Text | None = None
+    patient: str | None = Field(default=None, description="who wears it; else give a home")
+    home: Slug | None = Field(default=None, description="which home shares it")
+    cadence: dict[str, Annotated[float, Field(gt=0, le=31_536_000)]] = Field(
+        default_factory=dict, description="quantity -> seconds between readings"
+    )
+    starts: Time | None = Field(default=None, description="since when; now where not given")
+
+
+class Adopt(Wire):
+    """What a waiting device is and whose it is; its quarantined messages are then replayed."""
+
+    model_config = _example(
+        {"site": "maple-court", "device": "oximeter-7", "kind": "oximeter", "patient": "person_17"}
+    )
+
+    site: Slug
+    device: Slug
+    kind: Text
+    model: Text | None = None
+    patient: str | None = None
+    home: Slug | None = None
+    cadence: dict[str, Annotated[float, Field(gt=0, le=31_536_000)]] = Field(default_factory=dict)
+    starts: Time | None = Field(
+        default=None, description="since when; by default since its first quarantined message"
+    )
+
+
+class Assignment(Wire):
+    """From when to when a device speaks for whom."""
+
+    patient: str | None
+    home: str
+    starts: Time
+    ends: Time | None
+
+
+class Device(DeviceBrief):
+    """A device, whose it is, and how it does."""
+
+    model: str | None
+    cadence: dict[str, float]
+    assignments: list[Assignment]
+    has_credentials: bool
+    rssi: float | None = None
+    firmware: str | None = None
+    clock_skew_s: float | None = None
+
+
+class Credentials(Wire):
+    """What the device signs in to the broker with. The password is told this once."""
+
+    model_config = _example(
+        {
+            "username": "maple-court/pendant-1",
+            "password": "kM3…",
+            "topic_root": "telecare/v1/maple-court/pendant-1/",
+        }
+    )
+
+    username: str
+    password: str
+    topic_root: str
+
+
+class NewlyRegistered(Device):
+    """A device just registered, with its credentials for those who may issue them."""
+
+    credentials: Credentials | None = None
+
+
+class NewCommand(Wire):
+    """What a device shall do."""
+
+    model_config = _example({"do": "measure", "args": {"code": "spo2"}, "expires_in_s": 300})
+
+    do: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")]
+    args: dict[str, Any] = Field(default_factory=dict)
+    expires_in_s: float = Field(default=300, gt=0, le=86_400)
+
+
+class Command(Wire):
+    """A command on its way."""
+
+    model_config = _example(
+        {
+            "id": "command_88",
+            "device": "device_4",
+            "do": "measure",
+            "args": {},
+            "created_at": "2026-01-31T08:00:00.000Z",
+            "expires_at": "2026-01-31T08:05:00.000Z",
+            "state": "queued",
+            "answer": None,
+        }
+    )
+
+    id: str
+    device: str
+    do: str
+    args: dict[str, Any]
+    created_at: Time
+    expires_at: Time
+    state: Literal["queued", "sent", "done", "refused", "failed"]
+    answer: dict[str, Any] | None = None
+
+
+class Waiting(Wire):
+    """A device that speaks and is not registered."""
+
+    model_config = _example(
+        {
+            "site": "maple-court",
+            "device": "oximeter-7",
+            "messages": 14,
+            "first_seen_at": "2026-01-31T07:00:00.000Z",
+            "last_seen_at": "2026-01-31T08:00:00.000Z",
+        }
+    )
+
+    site: str
+    device: str
+    messages: int
+    first_seen_at: Time
+    last_seen_at: Time
+
+
+class Quarantined(Wire):
+    """A message that was not taken, and why."""
+
+    model_config = _example(
+        {
+            "id": "quarantine_3",
+            "site": "maple-court",
+            "device": "oximeter-7",
+            "topic": "telecare/v1/maple-court/oximeter-7/obs",
+            "reason": "unregistered",
+            "refused": [],
+            "bytes": 64,
+            "received_at": "2026-01-31T07:00:00.000Z",
+            "last_received_at": "2026-01-31T07:00:00.000Z",
+            "times": 1,
+            "state": "waiting",
+        }
+    )
+
+    id: str
+    site: str
+    device: str
+    topic: str
+    content_type: str | None = None
+    reason: str
+    refused: list[Any]
+    bytes: int
+    received_at: Time
+    last_received_at: Time
+    times: int
+    state: Literal["waiting", "queued", "replayed", "refused"]
+    replayed_at: Time | None = None
+
+
+class QuarantinedFully(Quarantined):
+    """The same with what was sent."""
+
+    payload: str = Field(description="the bytes as they came, base64")
+
+
+# -- alerts
+
+
+class Rule(Wire):
+    """The rule that said so."""
+
+    id: str
+    version: str
+
+
+class Evidence(Wire):
+    """A reading behind an alert, and how old it is now."""
+
+    model_config = ConfigDict(extra="allow")
+
+    code: str
+    value: bool | float | str | None
+    unit: str | None
+    time: Time | None
+    age_s: float | None
+
+
+class Ring(Wire):
+    """Whom to ring."""
+
+    name: str
+    relation: str | None
+    phone: str
+
+
+class Event(Wire):
+    """One thing that happened to an alert."""
+
+    id: str
+    at: Time
+    kind: str
+    by: str | None
+    reason: str | None
+    detail: dict[str, Any]
+    version: int
+
+
+class AlertBrief(Wire):
+    """An alert without its person's name: what the stream carries."""
+
+    id: str
+    patient: str | None
+    home: str | None
+    device: str | None
+    site: str | None
+    source: Literal["device", "rule", "person", "system"]
+    rule: Rule
+    severity: Severity
+    title: str
+    raised_at: Time
+    reading_at: Time | None
+    late: bool
+    state: Literal["open", "acknowledged", "in_progress", "closed"]
+    condition: Literal["active", "cleared"]
+    team: str | None
+    owner: str | None
+    pages: int
+    version: int
+
+
+_ALERT = {
+    "id": "alert_5",
+    "patient": "person_17",
+    "patient_name": "Ada Example",
+    "home": "home_9",
+    "where": "12 Maple Court",
+    "device": "device_4",
+    "site": "maple-court",
+    "source": "device",
+    "rule": {"id": "telecare/fall", "version": "1.0.0"},
+    "severity": "emergency",
+    "title": "Fall",
+    "reason": "The fall detector reports a fall in the hall.",
+    "evidence": [
+        {
+            "code": "fall",
+            "value": True,
+            "unit": "1",
+            "time": "2026-01-31T08:00:00.000Z",
+            "age_s": 42.0,
+        }
+    ],
+    "raised_at": "2026-01-31T08:00:00.300Z",
+    "reading_at": "2026-01-31T08:00:00.000Z",
+    "reading_age_s": 42.0,
+    "late": False,
+    "state": "open",
+    "condition": "active",
+    "team": "district-nurses-north",
+    "team_name": "District nurses north",
+    "routed_because": "the person's site lies in the area of this team",
+    "owner": None,
+    "next_step_at": None,
+    "pages": 1,
+    "disposition": None,
+    "ring_first": {"name": "Joan Example", "relation": "daughter", "phone": "020 7946 0001"},
+    "phone": "020 7946 0000",
+    "history": [],
+    "version": 1,
+}
+
+
+class Alert(AlertBrief):
+    """Something that somebody has to act on."""
+
+    model_config = _example(_ALERT)
+
+    patient_name: str | None
+    where: str | None
+    reason: str
+    evidence: list[Evidence]
+    reading_age_s: float | None
+    team_name: str | None
+    routed_because: str
+    next_step_at: Time | None
+    disposition: str | None
+    ring_first: Ring | None = Field(description="the first contact in ringing order")
+    phone: str | None = Field(description="the person's own")
+    history: list[Event] = Field(
+        default_factory=list, description="oldest first; only where one alert is asked for"
+    )
+
+
+class Acknowledge(Wire):
+    """I have seen it and take it on."""
+
+    model_config = _example({"expected_version": 1, "note": "ringing the daughter"})
+
+    expected_version: Version
+    note: LongText | None = None
+
+
+class Note(Wire):
+    """Something to add to the alert's history."""
+
+    model_config = _example({"expected_version": 2, "text": "no answer, trying the neighbour"})
+
+    expected_version: Version
+    text: LongText
+
+
+DISPOSITIONS = {
+    "advice": "Advice given",
+    "same_day": "Same-day consultation or visit",
+    "rapid_response": "Rapid response sent",
+    "gp": "Passed to the GP",
+    "ambulance": "999 called",
+    "false_alarm": "False alarm",
+    "equipment_fault": "Equipment fault",
+    "no_further_action": "No further action",
+}
+Disposition = Literal[
+    "advice",
+    "same_day",
+    "rapid_response",
+    "gp",
+    "ambulance",
+    "false_alarm",
+    "equipment_fault",
+    "no_further_action",
+]
+
+
+class Close(Wire):
+    """What came of it."""
+
+    model_config = _example(
+        {"expected_version": 3, "disposition": "false_alarm", "note": "sat on the pendant"}
+    )
+
+    expected_version: Version
+    disposition: Disposition
+    note: LongText | None = None
+
+
+class NewReferral(Wire):
+    """An alert from a person: a carer, a GP, an ambulance crew, a phone call."""
+
+    model_config = _example(
+        {
+            "patient": "person_17",
+            "severity": "urgent",
+            "title": "More breathless since yesterday",
+            "reason": "Daughter rang: could not climb the stairs this morning.",
+            "referrer": "daughter, by phone",
+        }
+    )
+
+    patient: str
+    severity: Severity
+    title: Text
+    reason: LongText
+    referrer: Text = Field(description="who says so, and how they reached us")
+    team_kind: TeamKind = Field(
+        default="district_nursing", description="what kind of team; the routing finds which"
+    )
+
+
+# -- the organisation
+
+
+class Team(Wire):
+    """People who take alerts of one kind, for one area or for all."""
+
+    model_config = _example(
+        {
+            "id": "district-nurses-north",
+            "name": "District nurses north",
+            "kind": "district_nursing",
+            "area": "north",
+            "phone": "020 7946 0100",
+        }
+    )
+
+    id: Slug
+    name: Text
+    kind: TeamKind
+    area: Slug | None = None
+    phone: Phone | None = None
+
+
+class Area(Wire):
+    """An area that teams serve."""
+
+    id: str
+    name: str
+
+
+class Practice(Wire):
+    """A GP practice."""
+
+    id: str
+    name: str
+    area: str | None
+
+
+class Site(Wire):
+    """A place that a broker account and a name space of devices belong to."""
+
+    id: str
+    name: str
+    area: str | None
+    timezone: str
+
+
+class Readiness(Wire):
+    """Whether the hub is working, and if not, why."""
+
+    model_config = _example(
+        {
+            "ready": False,
+            "reasons": ["no gateway listens on the lane event: its probe last came back 95 s ago"],
+            "checks": {"database": True, "migrations_pending": 0, "alerts_lag_s": 0.0},
+        }
+    )
+
+    ready: bool
+    reasons: list[str]
+    checks: dict[str, Any]
+
+
+Person.model_rebuild()
