@@ -35,7 +35,7 @@ _ACCOUNTS = ("mosquitto", "nobody")
 _OLDEST = (2, 0)  # earlier ones lack `$7$` passwords and most of MQTT 5's limits
 _NAME = re.compile(r"[a-z0-9-]{1,64}")
 _READY_TIMEOUT = 60.0  # [s] a large store takes a while to load
-_RETRY_TIMEOUT = 5.0  # [s] a killed predecessor's port
+_RETRY_TIMEOUT = 2.0  # [s] a killed predecessor's port
 _STOP_PATIENCE = 60.0  # [s] it saves its store first
 
 # The bound of one client's queue: what 1,500 devices say in a day of one 240-byte message a
