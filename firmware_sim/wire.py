@@ -101,7 +101,9 @@ def fields(
             item["u"] = record.unit
         item[_value_key(record.value)] = record.value
         if record.time is not None:
-            offset = record.time - (base_time or 0)
+            offset = record.time
+            if base_time is not None:  # microseconds: more digits are the subtraction's noise
+                offset = round(record.time - base_time, 6)
             if offset or base_time is None:
                 item["t"] = offset
         if record.alarm_id:

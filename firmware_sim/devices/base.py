@@ -124,7 +124,7 @@ class Device:
 
     def connect(self) -> None:
         """Connect, leaving a will that names this session."""
-        if self.dead:
+        if self.dead or self.link.up:
             return
         self._session = self.world.session()
         will = wire.status("offline", self._session)
@@ -132,8 +132,7 @@ class Device:
 
     def sleep(self) -> None:
         """Leave the network on purpose until the next reading."""
-        self._say_status("sleeping")
-        self.link.disconnect()
+        self._say_status("sleeping", then=self.link.disconnect)
 
     def drop(self) -> None:
         """Lose the connection without a word."""
@@ -206,13 +205,15 @@ class Device:
             correlation=correlation,
         )
 
-    def send(self, message: wire.Message) -> None:
-        """Publish, and count it."""
+    def send(self, message: wire.Message, *, then: Callable[[], None] | None = None) -> None:
+        """Publish, count it, and do what is to be done once the broker has it."""
         kind, tally = message.tail, self.world.tally
         tally.sent[kind] += 1
 
         def acked(taken: bool) -> None:
             (tally.acked if taken else tally.faults)[kind if taken else "denied by broker"] += 1
+            if then is not None:
+                then()
 
         self.link.publish(message, acked)
 
@@ -232,7 +233,7 @@ class Device:
         self._battery, self._begun = percent, self.world.story()
         self._say_status("online")
 
-    def _say_status(self, state: str) -> None:
+    def _say_status(self, state: str, *, then: Callable[[], None] | None = None) -> None:
         if self.silent or not self.link.up:
             return
         said = wire.status(
@@ -244,7 +245,7 @@ class Device:
             firmware=_FIRMWARE,
             cadence=self.spec.cadence,
         )
-        self.send(self._message("status", said, retain=True))
+        self.send(self._message("status", said, retain=True), then=then)
 
     def _daily_status(self) -> None:
         if not self.dead:

@@ -86,7 +86,7 @@ class HomeHub(alarms.AlarmDevice):
             return
         self._number += 1
         number = self._under_way = self._number
-        self.observe(pack, stored=lambda _: self._stored(pack))
+        self.observe(pack, stored=lambda _: self._stored(number, pack))
         self.world.after_real(_PATIENCE_S, lambda: self._give_up(number))
 
     def _give_up(self, number: int) -> None:
@@ -95,7 +95,9 @@ class HomeHub(alarms.AlarmDevice):
             self._under_way = 0
             self.flush()
 
-    def _stored(self, pack: list[wire.Record]) -> None:
+    def _stored(self, number: int, pack: list[wire.Record]) -> None:
+        if self._under_way != number:
+            return  # answered twice, or given up: the readings go again and count once
         if self._kept[: len(pack)] == pack:
             del self._kept[: len(pack)]
         self._under_way = 0

@@ -10,6 +10,7 @@ from firmware_sim.devices import base
 
 _PUNCTUALITY_S = 600.0  # standard deviation around the time of day agreed (unsourced)
 _AWAKE_S = 20.0  # how long a sleepy device waits for its answer before it sleeps
+_DOZE_S = 0.5
 
 
 class Monitor(base.Device):
@@ -62,8 +63,15 @@ class Monitor(base.Device):
         """Measure and publish; a sleepy device wakes for it."""
         if self.sleepy and not self.dead:
             self.connect()
-            self.world.after_real(_AWAKE_S, self.sleep)
+            self.world.after_real(_DOZE_S, lambda: self._doze(_AWAKE_S))
         self.observe(self.read())
+
+    def _doze(self, patience: float) -> None:
+        """Sleep as soon as nothing is owed any more, or patience runs out."""
+        if (self.unanswered or self.link.waiting) and patience > 0:
+            self.world.after_real(_DOZE_S, lambda: self._doze(patience - _DOZE_S))
+        else:
+            self.sleep()
 
     def do(self, command: wire.Command) -> tuple[bool, str]:
         """Measure when asked."""
