@@ -94,6 +94,7 @@ class LaneSession:
         self._client = client
         client.on_message = self.receive
         self._group = group
+        self._probe = topics.probe(client.client_id)
         self._pipeline = pipeline
         self._stores = stores
         self._clock = clock
@@ -143,7 +144,7 @@ class LaneSession:
 
     def receive(self, message: Received) -> None:
         """Take a message from the client; called on the reader's thread."""
-        if message.topic == topics.probe(self._client.client_id):
+        if message.topic == self._probe:
             self.probed_at = self._clock.monotonic()
             if message.mid:
                 self._client.ack([message.mid])
@@ -178,9 +179,7 @@ class LaneSession:
     def _connect(self) -> None:
         self._epoch += 1
         self._client.connect()
-        self._client.subscribe(
-            [topics.probe(self._client.client_id), *topics.lane_filters(self.lane, self._group)]
-        )
+        self._client.subscribe([self._probe, *topics.lane_filters(self.lane, self._group)])
         self._log.info("Listening", session_present=self._client.session_present)
 
     def _serve(self) -> None:
@@ -189,7 +188,7 @@ class LaneSession:
             now = self._clock.monotonic()
             if now >= probe_at:
                 probe_at = now + _PROBE_EVERY_S
-                self._client.publish(topics.probe(self._client.client_id), b"probe")
+                self._client.publish(self._probe, b"probe")
             woken = self._client.step(
                 _IDLE_S, self._wake_read, read=self._held < self._bounds.held_bytes
             )
@@ -286,37 +285,37 @@ class LaneSession:
 
     def _write(self, store: Store, taken: list[tuple[int, Envelope]]) -> None:
         started = self._clock.monotonic()
-        fresh, keys = self._unseen([e for _, e in taken])
-        stored: dict[int, tuple[int, Refusal | None]] = {}
+        envelopes = [e for _, e in taken]
+        fresh, keys = self._unseen(envelopes)
+        became: dict[int, tuple[int, Refusal | None]] = {}  # of those that asked
         for batch in write_all(store, self._pipeline, fresh):
             self._remember(batch, keys)
+            READINGS.labels(self.lane).inc(len(batch.rows))
+            for refusal in batch.refusals.values():
+                REFUSED.labels(refusal.code).inc()
             for m, e in enumerate(batch.envelopes):
-                stored[id(e)] = (batch.stored[m], batch.refusals.get(m))
-                refusal = batch.refusals.get(m)
-                if refusal is not None:
-                    REFUSED.labels(refusal.code).inc()
+                if e.response_topic:
+                    became[id(e)] = (batch.stored[m], batch.refusals.get(m))
         COMMIT.labels(self.lane).observe(self._clock.monotonic() - started)
         MESSAGES.labels(self.lane).inc(len(taken))
-        READINGS.labels(self.lane).inc(sum(n for n, _ in stored.values()))
-        self._hand_back(taken, stored, keys)
+        for e in envelopes:
+            if e.response_topic and id(e) not in became:
+                became[id(e)] = (self._known(keys[id(e)]), None)
+        self._hand_back(taken, became)
 
     def _hand_back(
-        self,
-        taken: list[tuple[int, Envelope]],
-        stored: dict[int, tuple[int, Refusal | None]],
-        keys: dict[int, bytes],
+        self, taken: list[tuple[int, Envelope]], became: dict[int, tuple[int, Refusal | None]]
     ) -> None:
-        by_epoch: dict[int, _Done] = {}
-        for epoch, e in taken:
-            done = by_epoch.setdefault(epoch, _Done(epoch, [], []))
-            if e.token:
-                done.mids.append(e.token)
-            if e.response_topic and topics.may_answer(e.response_topic, e.site, e.device):
-                count, refusal = stored.get(id(e), (self._known(keys[id(e)]), None))
-                done.answers.append((e.response_topic, answer(count, refusal), e.correlation))
+        for epoch in {epoch for epoch, _ in taken}:
+            mine = [e for at, e in taken if at == epoch]
+            done = _Done(epoch, [e.token for e in mine if e.token], [])
+            for e in mine:
+                if e.response_topic and topics.may_answer(e.response_topic, e.site, e.device):
+                    body = answer(*became[id(e)])
+                    done.answers.append((e.response_topic, body, e.correlation))
+            self._done.append(done)
         with self._changed:
             self._held -= sum(len(e.payload) for _, e in taken)
-        self._done.extend(by_epoch.values())
         self._wake()
 
     # A device that stutters sends the same bytes again within moments. What this lane has just
@@ -376,23 +375,21 @@ def write_all(store: Store, pipeline: Pipeline, envelopes: list[Envelope]) -> li
 def envelope(message: Received, lane: Lane, received: float) -> Envelope:
     """Return a broker's message as the pipeline takes it."""
     address = topics.parse(message.topic)
-    misaddressed = address.problem
-    if not misaddressed and address.tail.startswith("via/"):
-        misaddressed = "messages of other dialects (via/...) are not read by this release"
     return Envelope(
-        site=address.site,
-        device=address.device,
-        lane=lane,
-        topic=message.topic,
-        payload=message.payload,
-        received=received,
-        token=message.mid,
-        content_type=message.content_type,
-        retained=message.retained,
-        imported=_IMPORT in message.user,
-        response_topic=message.response_topic,
-        correlation=message.correlation,
-        misaddressed=misaddressed,
+        address.site,
+        address.device,
+        lane,
+        message.topic,
+        message.payload,
+        received,
+        message.mid,
+        message.content_type,
+        message.retained,
+        bool(message.user) and _IMPORT in message.user,
+        False,
+        message.response_topic,
+        message.correlation,
+        address.problem,
     )
 
 

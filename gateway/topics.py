@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ class Address:
     problem: str = ""
 
 
+@functools.lru_cache(maxsize=100_000)  # devices speak again and again
 def parse(topic: str) -> Address:
     """Read a topic; a misshapen one keeps what can be told of it, and its problem."""
     levels = topic.split("/")
@@ -30,7 +32,9 @@ def parse(topic: str) -> Address:
     problem = ""
     if not (_ID.match(site) and _ID.match(device)):
         problem = "site and device are 1 to 64 of a-z, 0-9 and -"
-    elif tail not in {"obs", "event", "status", "cmd/ack"} and not tail.startswith("via/"):
+    elif tail.startswith("via/"):
+        problem = "messages of other dialects (via/...) are not read by this release"
+    elif tail not in {"obs", "event", "status", "cmd/ack"}:
         problem = f"{tail[:_LONGEST_SHOWN]!r} is no kind of message"
     return Address(
         site=site[:_LONGEST_SHOWN], device=device[:_LONGEST_SHOWN], tail=tail, problem=problem
