@@ -53,6 +53,7 @@ TUNABLE = {
     "work_mem": "8MB",
     "maintenance_work_mem": "128MB",
     "jit": "off",
+    "io_method": "sync",  # reads are small; worker processes cost more than they hide
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
