@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +27,7 @@ def after(known: list[Span], plan: assignments.Plan) -> list[Span]:
 
 def overlap(spans: list[Span]) -> bool:
     far = datetime.max.replace(tzinfo=UTC)
-    return any((a.end or far) > b.start for a, b in zip(spans, spans[1:], strict=False))
+    return any((a.end or far) > b.start for a, b in pairwise(spans))
 
 
 def test_the_first_assignment_of_a_device_is_added():
