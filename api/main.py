@@ -357,9 +357,11 @@ def server(config: settings.ApiSettings, *, clock: clocks.Clock) -> Server:
     )
 
 
-def main() -> int:
+def main(*, http_host: str | None = None, http_port: int | None = None) -> int:
     """Run the API until it is told to stop; return the exit code."""
     config = settings.ApiSettings()
+    given = {"http_host": http_host, "http_port": http_port}
+    config = config.model_copy(update={k: v for k, v in given.items() if v is not None})
     telemetry.configure("api", config.log_level)
     log = telemetry.logger()
     try:

@@ -222,15 +222,16 @@ class Gate:
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return  # no websockets here: closed without an answer
-        scope.setdefault("state", {})["principal"] = None
         headers = Headers(scope=scope)
+        scope.setdefault("state", {})["principal"] = None
+        scope["state"]["from_here"] = self._metrics_to_loopback and _from_here(scope, headers)
         path: str = scope["path"]
         try:
             principal = await self._principal(headers)
             scope["state"]["principal"] = principal
             if principal is not None:
                 self._refuse_forged(scope, headers, principal)
-            elif not self._is_open(scope, headers, path):
+            elif not self._is_open(scope, path):
                 if _wants_page(scope, headers):
                     await _to_sign_in(path, send)
                     return
@@ -240,7 +241,7 @@ class Gate:
             return
         except kernel_errors.StoreUnavailableError:
             # An open path answers even without a database: readiness has to say so.
-            if not self._is_open(scope, headers, path):
+            if not self._is_open(scope, path):
                 gone = errors.UnavailableError()
                 await send_problem(scope, receive, send, errors.problem(gone), gone.headers())
                 return
@@ -271,10 +272,11 @@ class Gate:
         ):
             raise errors.ForgedRequestError
 
-    def _is_open(self, scope: Scope, headers: Headers, path: str) -> bool:
+    @staticmethod
+    def _is_open(scope: Scope, path: str) -> bool:
         if path in OPEN_PATHS or path.startswith(OPEN_PREFIX):
             return True
-        return path == METRICS_PATH and self._metrics_to_loopback and _from_here(scope, headers)
+        return path == METRICS_PATH and bool(scope["state"]["from_here"])
 
 
 def refuse_foreign(headers: Headers, public_url: str) -> None:

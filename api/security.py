@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import hmac
+import re
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -138,6 +139,8 @@ def csrf_fits(principal: Principal, given: str | None) -> bool:
     return given is not None and hmac.compare_digest(principal.csrf.encode(), given.encode())
 
 
+USERNAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
+"""User names are kept in lower case, so that nobody can pass for somebody by a capital."""
 SHORTEST_PASSWORD = 12
 """NCSC and NIST SP 800-63B ask for length over rules; 12 is unsourced, between their examples."""
 LONGEST_PASSWORD = 256

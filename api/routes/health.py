@@ -89,6 +89,6 @@ def readiness(hub: deps.Services, *, whole: bool) -> wire.Readiness:
 )
 def metrics(request: Request) -> Response:
     """Return the process's metrics. Open to this machine; from elsewhere it needs a token."""
-    if getattr(request.state, "principal", None) is not None:
+    if not request.state.from_here:
         deps.Allow(security.Permission.METRICS_READ)(request)
     return Response(generate_latest(telemetry.REGISTRY), media_type=CONTENT_TYPE_LATEST)
