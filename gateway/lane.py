@@ -287,31 +287,33 @@ class LaneSession:
         started = self._clock.monotonic()
         envelopes = [e for _, e in taken]
         fresh, keys = self._unseen(envelopes)
-        became: dict[int, tuple[int, Refusal | None]] = {}  # of those that asked
+        asked = any(e.response_topic for e in envelopes)
+        became: dict[bytes, tuple[int, Refusal | None]] = {}
         for batch in write_all(store, self._pipeline, fresh):
             self._remember(batch, keys)
             READINGS.labels(self.lane).inc(len(batch.rows))
             for refusal in batch.refusals.values():
                 REFUSED.labels(refusal.code).inc()
-            for m, e in enumerate(batch.envelopes):
-                if e.response_topic:
-                    became[id(e)] = (batch.stored[m], batch.refusals.get(m))
+            if asked:
+                for m, e in enumerate(batch.envelopes):
+                    became[keys[id(e)]] = (batch.stored[m], batch.refusals.get(m))
         COMMIT.labels(self.lane).observe(self._clock.monotonic() - started)
         MESSAGES.labels(self.lane).inc(len(taken))
-        for e in envelopes:
-            if e.response_topic and id(e) not in became:
-                became[id(e)] = (self._known(keys[id(e)]), None)
-        self._hand_back(taken, became)
+        self._hand_back(taken, keys, became)
 
     def _hand_back(
-        self, taken: list[tuple[int, Envelope]], became: dict[int, tuple[int, Refusal | None]]
+        self,
+        taken: list[tuple[int, Envelope]],
+        keys: dict[int, bytes],
+        became: dict[bytes, tuple[int, Refusal | None]],
     ) -> None:
         for epoch in {epoch for epoch, _ in taken}:
             mine = [e for at, e in taken if at == epoch]
             done = _Done(epoch, [e.token for e in mine if e.token], [])
             for e in mine:
                 if e.response_topic and topics.may_answer(e.response_topic, e.site, e.device):
-                    body = answer(*became[id(e)])
+                    key = keys[id(e)]
+                    body = answer(*became.get(key, (self._known(key), None)))
                     done.answers.append((e.response_topic, body, e.correlation))
             self._done.append(done)
         with self._changed:
