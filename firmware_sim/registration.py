@@ -25,11 +25,11 @@ def nhs_number(index: int) -> str:
     if not 0 <= index < _TEST_NUMBERS:
         raise ValueError(f"there are {_TEST_NUMBERS} test numbers")
     prefix, place = divmod(index, _PER_PREFIX)
-    sound = [n for d in range(10) if _check_digit(n := f"999{prefix:05d}{d}") != _NEVER_ISSUED]
-    return f"{sound[place]}{_check_digit(sound[place])}"
+    sound = [n for d in range(10) if check_digit(n := f"999{prefix:05d}{d}") != _NEVER_ISSUED]
+    return f"{sound[place]}{check_digit(sound[place])}"
 
 
-def _check_digit(nine: str) -> int:
+def check_digit(nine: str) -> int:
     """Weights 10 to 2, 11 minus the sum modulo 11, 11 is 0 (NHS Data Dictionary, NHS NUMBER)."""
     total = sum(int(d) * w for d, w in zip(nine, range(10, 1, -1), strict=True))
     return (_MODULUS - total % _MODULUS) % _MODULUS

@@ -78,7 +78,7 @@ def read(folder: Path) -> list[Row]:
         skipped in spring equals one an hour later.
     """
     rows = sorted(
-        set(_activity(folder)) | set(_vitals(folder)),
+        [*_activity(folder), *_vitals(folder)],
         key=lambda r: (r.instant, r.device, r.name, r.value),
     )
     twice = [key for key, count in Counter(r.key for r in rows).items() if count > 1]

@@ -25,6 +25,7 @@ class HomeHub(alarms.AlarmDevice):
         """Watch all its sensors."""
         super().started()
         self._kept: list[wire.Record] = []
+        self._first = 0  # the number of the oldest reading kept
         self._under_way = self._number = 0  # the pack that waits for its answer; 0: none does
         household = self.world.household(self.spec.home)
         for text in self.spec.play.get("sensors", ()):
@@ -57,7 +58,7 @@ class HomeHub(alarms.AlarmDevice):
         self._kept.append(record)
         if len(self._kept) > _KEEP:
             self.world.tally.faults["dropped by a full home hub"] += 1
-            del self._kept[0]
+            self._let_go(self._first + 1)
 
     @property
     def held(self) -> int:
@@ -80,13 +81,14 @@ class HomeHub(alarms.AlarmDevice):
         if not self.link.up or not self._kept or self._under_way:
             return
         pack = self._kept[:_PACK]
+        end = self._first + len(pack)
         if not self.spec.play.get("ask", True):
-            del self._kept[: len(pack)]
+            self._let_go(end)
             self.observe(pack)
             return
         self._number += 1
         number = self._under_way = self._number
-        self.observe(pack, stored=lambda _: self._stored(number, pack))
+        self.observe(pack, stored=lambda _: self._stored(number, end))
         self.world.after_real(_PATIENCE_S, lambda: self._give_up(number))
 
     def _give_up(self, number: int) -> None:
@@ -95,13 +97,17 @@ class HomeHub(alarms.AlarmDevice):
             self._under_way = 0
             self.flush()
 
-    def _stored(self, number: int, pack: list[wire.Record]) -> None:
-        if self._under_way != number:
-            return  # answered twice, or given up: the readings go again and count once
-        if self._kept[: len(pack)] == pack:
-            del self._kept[: len(pack)]
-        self._under_way = 0
-        self.flush()
+    def _stored(self, number: int, end: int) -> None:
+        self._let_go(end)
+        if self._under_way == number:  # not the second answer to a pack that went out twice
+            self._under_way = 0
+            self.flush()
+
+    def _let_go(self, end: int) -> None:
+        """Forget the readings numbered below ``end``."""
+        count = max(end - self._first, 0)
+        del self._kept[:count]
+        self._first += count
 
     def stop(self) -> None:
         """Send what is left, then go."""

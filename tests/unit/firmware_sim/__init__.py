@@ -1,0 +1,3 @@
+"""Tests of the simulated devices."""
+
+from __future__ import annotations

@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+from tests.unit.firmware_sim.devices import test_monitors as monitors
+
+
+def test_it_says_its_vitals_in_the_published_units():
+    network, _ = monitors.measured("bp_cuff")
+    assert {r["n"]: r["u"] for r in monitors.packs(network)[0]} == {
+        "systolic": "mm[Hg]",
+        "diastolic": "mm[Hg]",
+        "heart_rate": "/min",
+    }
