@@ -235,7 +235,10 @@ def load_command(
         version=5 if mqtt == "5" else 4,
     )  # fmt: skip
     if register_file is not None:
-        _write_load_register(register_file, plan)
+        try:
+            _write_load_register(register_file, plan)
+        except (ValueError, OSError) as problem:
+            raise _fail(problem) from problem
         return
     broker = _broker(url, cafile)
     total = count if count is not None else (rate * seconds if rate and seconds else None)

@@ -51,6 +51,8 @@ def write(
 
     The file holds secrets: it is readable by its owner only.
     """
+    if path.suffix != ".toml":
+        raise ValueError(f"{path.name}: homes, people and devices in one file need a name in .toml")
     known = credentials(path) if passwords and path.exists() else {}
     finished: dict[str, list[dict[str, Any]]] = {}
     for table, rows in tables.items():

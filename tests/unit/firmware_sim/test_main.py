@@ -55,6 +55,9 @@ def test_the_register_of_a_load_is_written(tmp_path):
     file = tmp_path / "load.toml"
     assert invoke("load", "--devices", "5", "--register-file", str(file)).exit_code == 0
     assert len(tomllib.loads(file.read_text())["devices"]) == 5
+    as_csv = invoke("load", "--devices", "5", "--register-file", str(tmp_path / "load.csv"))
+    assert as_csv.exit_code == 1
+    assert ".toml" in as_csv.output
 
 
 def test_a_broker_that_is_not_there_is_said_in_words():
