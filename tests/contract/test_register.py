@@ -630,7 +630,7 @@ def test_two_loadings_at_once_wait_for_each_other(store_url, db):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_hundred_thousand_devices_are_loaded_set_by_set(store_url, tmp_path, capsys):
+def test_a_hundred_thousand_devices_are_loaded_set_by_set(database_url, tmp_path, capsys):
     number = 100_000
     homes = (f"h-{i},big" for i in range(number // 4))
     devices = (
@@ -643,14 +643,12 @@ def test_a_hundred_thousand_devices_are_loaded_set_by_set(store_url, tmp_path, c
         ("devices", "id,site,kind,password,home,from", devices),
     ):
         (tmp_path / f"{name}.csv").write_text("\n".join([header, *rows]) + "\n")
-    took = []
-    for _ in range(2):
-        began = time.monotonic()
-        code, lines = command.register_files(
-            sorted(tmp_path.glob("*.csv")), check=False, database_url=store_url, secret=SECRET
-        )
-        took.append(time.monotonic() - began)
-        assert code == 0
-    assert "devices      100,000 unchanged" in lines
+    began = time.monotonic()
+    code, lines = command.register_files(
+        sorted(tmp_path.glob("*.csv")), check=False, database_url=database_url, secret=SECRET
+    )
+    took = time.monotonic() - began
+    assert code == 0
+    assert "devices      100,000 created" in lines
     with capsys.disabled():
-        print(f"\n100,000 devices: loaded in {took[0]:.1f} s, again in {took[1]:.1f} s")
+        print(f"\n100,000 devices with their passwords loaded in {took:.1f} s")
