@@ -5,6 +5,7 @@ Nothing is dropped: every record becomes a row, an alarm, or a refusal with its 
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Sequence
@@ -23,7 +24,10 @@ from ingest.validation import plausibility, timing, wire
 
 _LONGEST_ANSWER = 500
 _LONGEST_ALARM_ID = 200
+_LONGEST_RECEIPT_ID = 1_000
 _MOST_CACHED = 50_000
+_LONGEST_CACHED = 200
+_FIRST_DATE, _LAST_DATE = -62_135_596_800.0, 253_402_300_800.0  # years 1 to 9999
 _PART = re.compile(r"[a-z0-9_.-]{1,40}\Z")
 
 
@@ -96,7 +100,6 @@ class Pipeline:
         self._parts = parts
         self._limits = limits
         self._names: dict[str, tuple[Quantity, str] | str] = {}
-        self._units: dict[tuple[str, str], units.Linear | None] = {}
 
     def prepare(self, envelopes: Sequence[Envelope]) -> Batch:
         """Decode, check and attribute; what the ports raise (store gone) goes through."""
@@ -136,15 +139,16 @@ class Pipeline:
                 _unreadable(columns, message, pack.whole)
         bases = wire.Bases()
         for j, record in enumerate(pack.records):
-            if isinstance(record, str):
-                _refuse(columns, message, j, record)
-                continue
             bases.take(record)
+            if isinstance(record, wire.Bad):
+                _refuse(columns, message, j, record.reason)
+                continue
             found, wrong = self._named(bases.name, record, envelope.device)
-            if found is None or (wrong and found[0].emergency):
-                _refuse(columns, message, j, wrong, record)
+            wrong = wrong or bases.problem()
+            if found is None:
+                _refuse(columns, message, j, wrong, record, bases)
             elif found[0].emergency:
-                _emergency(columns, message, j, record, found, bases)
+                _emergency(columns, message, j, record, found, bases, wrong)
             elif wrong:
                 columns.refuse(message.no, j, wrong)
             elif refused is None:
@@ -161,9 +165,11 @@ class Pipeline:
             name = (base + record.n) if record.n else base
         found = self._names.get(name)
         if found is None:
-            if len(self._names) >= _MOST_CACHED:
-                self._names.clear()
-            found = self._names[name] = meaning(name)
+            found = meaning(name)
+            if len(name) <= _LONGEST_CACHED:
+                if len(self._names) >= _MOST_CACHED:
+                    self._names.clear()
+                self._names[name] = found
         return (None, wrong or found) if isinstance(found, str) else (found, wrong)
 
     def _measurement(
@@ -196,16 +202,12 @@ class Pipeline:
         unit = record.u if record.u is not None else bases.unit
         if unit == quantity.unit or not unit:
             return value
-        key = (quantity.unit, unit)
-        if key not in self._units:
-            if len(self._units) >= _MOST_CACHED:
-                self._units.clear()
-            self._units[key] = units.conversion(*key)
-        linear = self._units[key]
+        linear = units.conversion(quantity.unit, unit)
         if linear is None:
             allowed = ", ".join(units.spellings(quantity.unit))
             return f"unit {unit[:20]!r} does not measure {quantity.name}: expected {allowed}"
-        return value * linear.scale + linear.offset
+        value = value * linear.scale + linear.offset
+        return value if math.isfinite(value) else f"{quantity.name} must be a finite number"
 
     # -- the whole batch --------------------------------------------------------------------
 
@@ -217,7 +219,7 @@ class Pipeline:
         record = np.array(columns.record, dtype=np.int64)
         local = np.array(columns.device, dtype=np.int64)
         quantity = np.array(columns.quantity, dtype=np.int16)
-        value = np.array(columns.value, dtype=np.float64)
+        value = np.array(columns.value, dtype=np.float64) + 0.0  # -0.0 becomes 0.0
         sent = np.array(columns.time, dtype=np.float64)
         received = np.fromiter((e.received for e in envelopes), np.float64, len(envelopes))[message]
         hub_timed = np.array(columns.hub_timed, dtype=bool)
@@ -253,6 +255,7 @@ class Pipeline:
         at = np.cumsum(keep) - 1
         stored = np.bincount(message[keep], minlength=len(envelopes)).tolist()
         retimed = (flags & int(RE_TIMED & ~Quality.HUB_TIMED)) != 0
+        retimed &= (sent >= _FIRST_DATE) & (sent < _LAST_DATE)
         return Batch(
             envelopes=envelopes,
             rows=rows[keep],
@@ -288,37 +291,46 @@ def _refused_whole(pack: wire.Pack, message: _Message) -> tuple[str, str] | None
 
 def _emergency(
     columns: _Columns, message: _Message, j: int, record: wire.Record,
-    named: tuple[Quantity, str], bases: wire.Bases,
+    named: tuple[Quantity, str], bases: wire.Bases, wrong: str,
 ) -> None:  # fmt: skip
-    """Take an alarm; whatever its value says that isn't plainly "no" is an alarm."""
+    """Take an alarm; whatever its value says that isn't plainly "no" is an alarm.
+
+    Something wrong with the rest of it is told with the alarm, and keeps it out of the readings.
+    """
     quantity, part = named
     when = bases.moment(record, message.envelope.received)
     off = record.vb is False or (record.vb is None and record.v == 0)
-    row = columns.add(message, j, quantity.no, part, 0.0 if off else 1.0, when)
+    stored = vitals.UNKNOWN_ALARM if wrong else quantity.no
+    row = columns.add(message, j, stored, part, 0.0 if off else 1.0, when)
+    if wrong:
+        columns.refuse(message.no, j, wrong)
     if off and not record.alarm_id:
         return  # a detector saying that all is well
-    alarm_id, receipt_id = _alarm_ids(record, message.envelope)
-    columns.drafts.append(_Draft(row, alarm_id, receipt_id, quantity.no, off, part, ""))
+    alarm_id, receipt_id = _alarm_ids(record, message.envelope, bases)
+    columns.drafts.append(_Draft(row, alarm_id, receipt_id, quantity.no, off, part, wrong))
 
 
 def _refuse(
-    columns: _Columns, message: _Message, j: int, reason: str, record: wire.Record | None = None
-) -> None:
+    columns: _Columns, message: _Message, j: int, reason: str,
+    record: wire.Record | None = None, bases: wire.Bases | None = None,
+) -> None:  # fmt: skip
     """Refuse a record; on the alarm topic what can't be understood still pages."""
     columns.refuse(message.no, j, reason)
-    if message.envelope.lane == "event" and (record is None or record.vb is not False):
-        _unreadable(columns, message, reason, j, record)
+    if message.envelope.lane != "event" or (record is not None and record.vb is False):
+        return
+    if record is None or bases is None:
+        _unreadable(columns, message, reason, j)
+    else:
+        _unreadable(columns, message, reason, j, _alarm_ids(record, message.envelope, bases))
 
 
 def _unreadable(
     columns: _Columns, message: _Message, reason: str, j: int = WHOLE,
-    record: wire.Record | None = None,
+    alarm_ids: tuple[str, str] | None = None,
 ) -> None:  # fmt: skip
     envelope = message.envelope
     row = columns.add(message, j, vitals.UNKNOWN_ALARM, "", math.nan, (envelope.received, True))
-    alarm_id, receipt_id = f"unreadable {envelope.digest().hex()}", ""
-    if record is not None:
-        alarm_id, receipt_id = _alarm_ids(record, envelope)
+    alarm_id, receipt_id = alarm_ids or (f"unreadable {envelope.digest().hex()}", "")
     columns.drafts.append(
         _Draft(row, alarm_id, receipt_id, vitals.UNKNOWN_ALARM, False, "", reason)
     )
@@ -338,6 +350,8 @@ def meaning(name: str) -> tuple[Quantity, str] | str:
     part = f"{place}.{key}" if place and key else (key or place)
     part = part.replace("/", ".").lower()
     if part and not _PART.match(part):
+        if quantity.emergency:
+            return quantity, ""  # it pages all the same
         return f"room or key {part[:60]!r}: at most 40 lower-case letters, digits, - _ ."
     return quantity, part
 
@@ -372,16 +386,34 @@ def _answer(quantity: Quantity, record: wire.Record) -> float | str:
     return "=" + record.vs
 
 
-def _alarm_ids(record: wire.Record, envelope: Envelope) -> tuple[str, str]:
-    """Return the id that tells this alarm from others, and the one its receipt names."""
-    if record.alarm_id:
-        clean = record.alarm_id.replace("\0", "")[:_LONGEST_ALARM_ID]
-        return clean, clean
-    name = (record.n or "").replace("\0", "")[:_LONGEST_ALARM_ID]
-    if record.t is None:  # nothing tells a repeat from a second press: page for each
-        return f"{name} received {envelope.received:.6f}", name
-    sent = int(record.t) if math.isfinite(record.t) and record.t == int(record.t) else record.t
-    return f"{name} {sent}", f"{name} {sent}"
+def _alarm_ids(record: wire.Record, envelope: Envelope, bases: wire.Bases) -> tuple[str, str]:
+    """Return the id that tells this alarm from others, and the one its receipt names.
+
+    Without an id of the device's own, only a calendar time tells a repeat from a second press;
+    where there is none each message pages: two presses must never be taken for one.
+    """
+    own = (record.alarm_id or "").replace("\0", "")
+    if own:
+        return _short(own), own[:_LONGEST_RECEIPT_ID]
+    name = (record.n or "").replace("\0", "")[:_LONGEST_RECEIPT_ID]
+    receipt_id = name if record.t is None else f"{name}@{_as_sent(record.t)}"
+    time, hub_timed = bases.moment(record, envelope.received)
+    full = bases.name.replace("\0", "") + name
+    if hub_timed or time < timing.CLOCK_EPOCH:
+        return _short(f"{full} received {envelope.received:.6f}"), receipt_id
+    return _short(f"{full}@{_as_sent(time)}"), receipt_id
+
+
+def _short(text: str) -> str:
+    """Return an id of bounded length that stays different from others."""
+    if len(text) <= _LONGEST_ALARM_ID:
+        return text
+    return text[:100] + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _as_sent(time: float) -> int | float:
+    """Return a time as a device most likely wrote it."""
+    return int(time) if abs(time) < _LAST_DATE and time == int(time) else time
 
 
 def _message_flags(envelopes: Sequence[Envelope]) -> NDArray[np.int32]:

@@ -21,6 +21,9 @@ MOST_RECORDS = 5_000
 _RELATIVE_BELOW = 2.0**28
 """RFC 8428, section 4.5.3: smaller times are relative to now."""
 
+VERSION = 10
+"""Of SenML (RFC 8428, section 4.4)."""
+
 CBOR_CONTENT_TYPE = "application/senml+cbor"
 
 
@@ -44,19 +47,30 @@ class Record(msgspec.Struct, gc=False):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pack:
-    """A decoded pack: each entry a record, or the reason it is none. ``whole`` refuses it all."""
+class Bad:
+    """A record that can't be read, and why; its base fields hold for the records after it."""
 
-    records: list[Record | str]
+    reason: str
+    bases: Record | None = None  # what could be read of them
+    lost: frozenset[str] = frozenset()  # which could not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pack:
+    """A decoded pack: each entry a record, or why it is none. ``whole`` refuses it all."""
+
+    records: list[Record | Bad]
     whole: str = ""
 
 
 _JSON = msgspec.json.Decoder(list[Record])
 _FIELDS = frozenset(Record.__struct_fields__)
+_BASES = ("bn", "bt", "bu", "bv", "bver")
 _CBOR_LABELS = {
     -1: "bver", -2: "bn", -3: "bt", -4: "bu", -5: "bv", -6: "bs",
     0: "n", 1: "u", 2: "v", 3: "vs", 4: "vb", 5: "s", 6: "t", 7: "ut", 8: "vd",
 }  # fmt: skip
+_SELF_DESCRIBED = 55_799  # "this is CBOR" (RFC 8949, section 3.4.6)
 _OPEN_BRACKET, _SPACES = ord("["), frozenset(b" \t\r\n")
 
 
@@ -64,10 +78,10 @@ def decode(payload: bytes, content_type: str | None) -> Pack:
     """Return the records of a payload; never raises on bytes from outside."""
     if is_cbor(payload, content_type):
         return _from_cbor(payload)
-    if b'_":' not in payload:  # a label ending in "_" must be understood (RFC 8428, 4.4)
+    if b'_"' not in payload:  # a label ending in "_" must be understood (RFC 8428, 4.4)
         try:
             records = _JSON.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
         else:
             return _bounded(list(records))
@@ -75,13 +89,16 @@ def decode(payload: bytes, content_type: str | None) -> Pack:
 
 
 def is_cbor(payload: bytes, content_type: str | None) -> bool:
-    """Tell CBOR from JSON: by content type, else by the first byte."""
-    if content_type is not None:
-        return content_type.split(";")[0].strip().lower() == CBOR_CONTENT_TYPE
+    """Tell CBOR from JSON: by a content type that names one of them, else by the first byte."""
+    said = (content_type or "").split(";")[0].strip().lower()
+    if said == CBOR_CONTENT_TYPE:
+        return True
+    if said.endswith("json"):
+        return False
     return bool(payload) and payload[0] != _OPEN_BRACKET and payload[0] not in _SPACES
 
 
-def _bounded(records: list[Record | str]) -> Pack:
+def _bounded(records: list[Record | Bad]) -> Pack:
     if not records:
         return Pack(records=[], whole="an empty pack: a SenML pack holds at least one record")
     if len(records) > MOST_RECORDS:
@@ -105,11 +122,13 @@ def _from_cbor(payload: bytes) -> Pack:
     try:
         stream = io.BytesIO(payload)
         found = cbor2.CBORDecoder(stream).decode()
-    except Exception:
+    except Exception:  # whatever a tag's content makes the library raise
         return Pack(records=[], whole="not CBOR: expected a SenML pack (RFC 8428)")
+    if isinstance(found, cbor2.CBORTag) and found.tag == _SELF_DESCRIBED:
+        found = found.value
     if isinstance(found, list):
         found = [
-            {_CBOR_LABELS.get(k, str(k)) if isinstance(k, int) else k: x for k, x in r.items()}
+            {_CBOR_LABELS.get(k) if isinstance(k, int) else k: x for k, x in r.items()}
             if isinstance(r, dict)
             else r
             for r in found
@@ -125,16 +144,35 @@ def _from_objects(found: Any) -> Pack:
     return _bounded([_record(r) for r in found])
 
 
-def _record(raw: Any) -> Record | str:
+def _record(raw: Any) -> Record | Bad:
     if not isinstance(raw, dict):
-        return "a record is an object"
+        return Bad(reason="a record is an object")
+    known = {k: _readable(x) for k, x in raw.items() if k in _FIELDS}
     for key in raw:
-        if isinstance(key, str) and key.endswith("_") and key not in _FIELDS:
-            return f"field {key[:40]!r} must be understood and is not"
+        if isinstance(key, str) and key.endswith("_"):
+            return _bad(f"field {_readable(key[:40])!r} must be understood and is not", known)
+    record = _converted(known)
+    return record if isinstance(record, Record) else _bad(record, known)
+
+
+def _converted(fields: dict[str, Any]) -> Record | str:
     try:
-        return msgspec.convert({k: x for k, x in raw.items() if k in _FIELDS}, Record)
-    except (msgspec.ValidationError, ValueError, TypeError) as error:
+        return msgspec.convert(fields, Record)
+    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
         return f"a field of the wrong type: {str(error)[:120]}"
+
+
+def _bad(reason: str, fields: dict[str, Any]) -> Bad:
+    """Refuse a record, keeping what it says about those after it."""
+    said = {k: fields[k] for k in _BASES if fields.get(k) is not None}
+    lost = frozenset(k for k, x in said.items() if isinstance(_converted({k: x}), str))
+    bases = _converted({k: x for k, x in said.items() if k not in lost}) if said else None
+    return Bad(reason=reason, bases=bases if isinstance(bases, Record) else None, lost=lost)
+
+
+def _readable(value: Any) -> Any:
+    """Return text without lone surrogates (halves of characters): no database takes them."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 @dataclass(slots=True)
@@ -145,9 +183,27 @@ class Bases:
     time: float = 0.0
     unit: str = ""
     value: float | None = None
+    version: int = VERSION
+    lost: frozenset[str] = frozenset()  # were given and could not be read
 
-    def take(self, record: Record) -> None:
+    def take(self, record: Record | Bad) -> None:
         """Let a record's base fields replace those in force."""
+        if isinstance(record, Bad):
+            if record.bases is not None:
+                self._replace(record.bases)
+            self.lost |= record.lost
+        else:
+            self._replace(record)
+
+    def problem(self) -> str:
+        """Return why the records from here on can't be read, empty when they can."""
+        if self.lost:
+            return f"a base field before it could not be read: {', '.join(sorted(self.lost))}"
+        if self.version > VERSION:  # RFC 8428, section 4.4: MUST NOT use this object
+            return f"SenML version {self.version}: at most {VERSION} is understood"
+        return ""
+
+    def _replace(self, record: Record) -> None:
         if record.bn is not None:
             self.name = record.bn
         if record.bt is not None:
@@ -156,6 +212,10 @@ class Bases:
             self.unit = record.bu
         if record.bv is not None:
             self.value = record.bv
+        if record.bver is not None:
+            self.version = record.bver
+        if self.lost:
+            self.lost -= {k for k in self.lost if getattr(record, k) is not None}
 
     def moment(self, record: Record, received: float) -> tuple[float, bool]:
         """Return a record's absolute time [s] and whether the hub's clock made it."""
