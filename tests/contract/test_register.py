@@ -417,6 +417,18 @@ def test_what_came_in_while_its_device_was_registered_is_queued_later(example, d
     assert register.queue_registered(db) == 0
 
 
+def test_what_was_nobody_s_is_replayed_when_it_becomes_somebody_s(example, load, db):
+    quarantine(db, "oximeter-1", reason="unassigned")
+    assert "unchanged" in load(example_toml=example)[1][-1]
+    earlier = example.replace("from = 2026-01-01", "from = 2025-12-01").replace(
+        "from = 2025-12-01T00:00:00Z\ncadence", "from = 2026-01-01T00:00:00Z\ncadence"
+    )
+    assert load(example_toml=earlier)[0] == 0  # other devices: not this one
+    assert db.execute("SELECT state FROM ingest.quarantine").fetchone() == ("waiting",)
+    assert load(example_toml=example.replace("from = 2026-01-01", "from = 2025-12-01"))[0] == 0
+    assert db.execute("SELECT state FROM ingest.quarantine").fetchone() == ("queued",)
+
+
 # -- one by one ----------------------------------------------------------------------------------
 
 
@@ -458,6 +470,8 @@ def test_a_person_who_can_not_be_is_refused_with_the_key(example, store):
         (person(nhs_number="9434765919"), "nhs_number"),
         (person(home="nowhere"), "home"),
         (person(practice="nowhere"), "practice"),
+        (person(limits={"spo": Limit(low=88, high=None)}), "limits.spo"),
+        (person(limits={"spo2": Limit(low=99, high=90)}), "limits.spo2"),
     ):
         with pytest.raises(RefusedError) as caught:
             store.create_person(said)
@@ -471,7 +485,7 @@ def test_a_device_is_created_told_its_password_once_and_given_to_another(
     example, store, db, store_url
 ):
     quarantine(db, "watch-1")
-    assert store.first_heard("maple-court", "watch-1") == datetime(2026, 1, 3, tzinfo=UTC)
+    assert store.first_heard("maple-court", "watch-1") == datetime(2026, 1, 2, tzinfo=UTC)
     said = registration.Device(
         site="maple-court", id="watch-1", kind="watch", model=None, password=None,
         cadence={"heart_rate": 600}, origin=NOWHERE,
