@@ -20,9 +20,10 @@ _OPTIONS: dict[str, Any] = {
     "keepalives_idle": 3,
     "keepalives_interval": 1,
     "keepalives_count": 5,
+    "tcp_user_timeout": 8_000,  # also one that vanished while it owes us an acknowledgement
     "connect_timeout": 5,
     "options": "-c timezone=UTC -c tcp_keepalives_idle=3 -c tcp_keepalives_interval=1"
-    " -c tcp_keepalives_count=5",
+    " -c tcp_keepalives_count=5 -c tcp_user_timeout=8000",
 }
 
 
@@ -63,10 +64,23 @@ def store_errors() -> Iterator[None]:
     """Translate the driver's errors at the edge: gone, or refused."""
     try:
         yield
+    except _REFUSED as error:
+        raise errors.PoisonError(detail=_code(error)) from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise errors.StoreUnavailableError(detail=type(error).__name__) from error
-    except psycopg.DataError as error:
-        raise errors.PoisonError(detail=error.sqlstate or type(error).__name__) from error
+
+
+# An over-long index entry and its like count as operational, and would be tried for ever. Text
+# that is no Unicode and times beyond the calendar are already refused on the way out.
+_REFUSED = (
+    psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded,
+    UnicodeError, OverflowError,
+)  # fmt: skip
+
+
+def _code(error: Exception) -> str:
+    sqlstate = error.sqlstate if isinstance(error, psycopg.Error) else None
+    return sqlstate or type(error).__name__
 
 
 LOCK_SLOT, LOCK_WRITER, LOCK_SHARD, LOCK_EVENTS, LOCK_GATEWAY = 1, 2, 3, 4, 5

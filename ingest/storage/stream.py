@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ingest.batch import WHOLE, Batch, Lane
 from ingest.kernel import shards
 from ingest.kernel.clock import Clock
-from ingest.kernel.observation import ROW_VERSION, Alarm, Rows
+from ingest.kernel.observation import RE_TIMED, ROW_VERSION, Alarm, Rows
 from ingest.ports import Written
 from ingest.storage import copyformat
 from ingest.storage.pool import LOCK_WRITER, connect, store_errors
@@ -156,7 +156,7 @@ class StreamWriter:
         stale[[m for m in timed if m not in first]] = True
         if not stale.any():
             return None
-        retimed = ~np.isnan(batch.sent) | ((batch.rows["flags"] & 1) != 0)
+        retimed = (batch.rows["flags"] & int(RE_TIMED)) != 0
         return np.asarray(~(stale[batch.message] & retimed), dtype=bool)
 
     def _store(self, rows: Rows, sent: NDArray[np.float64], answers: dict[int, str]) -> Rows:
@@ -212,8 +212,8 @@ class StreamWriter:
                 _RECEIPT,
                 [
                     (
-                        a.site,
-                        a.device,
+                        _clean(a.site),
+                        _clean(a.device),
                         json.dumps({"alarm": a.receipt_id, "state": "received", "by": ""}),
                     )
                     for a in alarms
@@ -224,7 +224,7 @@ class StreamWriter:
     def _alarm_row(self, a: Alarm) -> tuple[Any, ...]:
         received = datetime.fromtimestamp(a.received, UTC)
         return (
-            self.no, self.batch + 1, a.site, a.device, a.alarm_id, a.receipt_id, a.quantity,
+            self.no, self.batch + 1, _clean(a.site), _clean(a.device), a.alarm_id, a.receipt_id, a.quantity,
             a.cancel, a.place, datetime.fromtimestamp(a.time, UTC), received, a.flags, a.device_no,
             a.person_no, a.dwelling_no, a.detail.replace("\0", ""), received,
         )  # fmt: skip
