@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
+from ingest.kernel.vitals import Quantity
+
 Kind = Literal["areas", "practices", "teams", "sites", "homes", "people", "devices"]
 
 KINDS: tuple[Kind, ...] = (
@@ -132,6 +134,18 @@ class Limit:
 
     low: float | None
     high: float | None
+
+
+def limit_problem(of: Quantity, limit: Limit) -> str:
+    """Say what is wrong with a personal limit, an empty text for nothing."""
+    if limit.low is None and limit.high is None:
+        return "has neither low nor high"
+    for bound in (limit.low, limit.high):
+        if bound is not None and not of.low <= bound <= of.high:
+            return f"{bound:g} is not plausible"
+    if limit.low is not None and limit.high is not None and limit.low >= limit.high:
+        return f"low {limit.low:g} is not below high {limit.high:g}"
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

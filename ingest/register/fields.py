@@ -273,15 +273,10 @@ def quantity(name: str, *, measured: bool) -> vitals.Quantity | Flaw:
 
 def limit(of: vitals.Quantity, low: float | None, high: float | None) -> registration.Limit | Flaw:
     """Join the two bounds of a quantity."""
-    span = f"{of.low:g} to {of.high:g} {of.unit}"
-    if low is None and high is None:
-        return Flaw("has neither low nor high", f"low or high or both, {span}")
-    for bound in (low, high):
-        if bound is not None and not of.low <= bound <= of.high:
-            return Flaw(f"{bound:g} is not plausible", span)
-    if low is not None and high is not None and low >= high:
-        return Flaw(f"low {low:g} is not below high {high:g}", span)
-    return registration.Limit(low=low, high=high)
+    made = registration.Limit(low=low, high=high)
+    wrong = registration.limit_problem(of, made)
+    allowed = f"low or high or both, {of.low:g} to {of.high:g} {of.unit}"
+    return Flaw(wrong, allowed) if wrong else made
 
 
 def _type(value: Any) -> str:

@@ -173,6 +173,8 @@ def _agreed(of_device: Sequence[entries.DeviceEntry], key: str, problems: list[P
 
 def _check_spans(spans: Sequence[registration.Assignment], problems: list[Problem]) -> None:
     """Check the assignments of a device among themselves."""
+    if len(spans) == 1:  # nearly all devices
+        return
     wanted = [
         assignments.Wanted(holder=span.holder, start=span.start, end=span.end) for span in spans
     ]

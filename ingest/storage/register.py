@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, LiteralString, TypeVar
 
 from psycopg.rows import dict_row
 
-from ingest.kernel import broker_password, errors, ids, registration
+from ingest.kernel import broker_password, errors, ids, registration, vitals
 from ingest.kernel.device import Assignment as Span
 from ingest.kernel.device import Device as StreamDevice
 from ingest.kernel.registration import Contact, Limit, Problem
@@ -23,6 +23,7 @@ Key = tuple[str, str]
 
 T = TypeVar("T")
 
+_LEAD = timedelta(days=1)  # unsourced: the age from which the hub takes readings for history
 _BY_API = registration.Origin(file="", line=0)
 
 
@@ -270,7 +271,7 @@ def queue_registered(db: pools.Connection) -> int:
             "UPDATE ingest.quarantine SET state = 'queued' WHERE no IN ("
             "SELECT q.no FROM ingest.quarantine q JOIN ingest.site s ON s.id = q.site"
             " JOIN ingest.device d ON d.site_no = s.no AND d.name = q.device"
-            " WHERE q.state = 'waiting' AND q.reason = 'unregistered'"
+            " WHERE q.state IN ('waiting', 'refused') AND q.reason = 'unregistered'"
             " ORDER BY q.no FOR UPDATE OF q)"
         ).rowcount
         if queued:
@@ -332,6 +333,7 @@ class RegisterStore:
 
     def create_person(self, said: registration.Person) -> Person:
         """Register a person under an id that is not there yet."""
+        _check_limits(said.limits)
         if self.person_by_id(said.id) is not None:
             raise RefusedError([_problem("id", f'person "{said.id}" is already registered')])
         self._load(registration.Registration(people=(said,)))
@@ -350,6 +352,7 @@ class RegisterStore:
         now = self.person(no)
         if now is None:
             raise UnknownError(kind="person")
+        _check_limits(change.limits)
         self._load(
             registration.Registration(
                 people=(
@@ -516,6 +519,7 @@ class RegisterStore:
         With ``credentials`` it gets a password of the hub's making, which is told here and never
         again.
         """
+        _check_device(said)
         if self.device_named(said.site, said.id) is not None:
             raise RefusedError([_problem("device", f'device "{said.id}" is already registered')])
         made: Credentials | None = None
@@ -591,14 +595,17 @@ class RegisterStore:
         return [Waiting(**row) for row in rows]
 
     def first_heard(self, site: str, device: str) -> datetime | None:
-        """Return when a device that is not registered was first heard: since when to adopt it."""
+        """Return since when to adopt a device that waits: a day before it was first heard.
+
+        What it sent was measured before it was received, by a hub that was offline long before.
+        """
         with self._session() as db:
             row = db.execute(
                 "SELECT min(received_at) FROM ingest.quarantine WHERE site = %s AND device = %s"
                 " AND state = 'waiting'",
                 [site, device],
             ).fetchone()
-        return None if row is None or row[0] is None else row[0].astimezone(UTC)
+        return None if row is None or row[0] is None else row[0].astimezone(UTC) - _LEAD
 
     def _devices(self, where: LiteralString, arguments: Sequence[Any]) -> list[Device]:
         with self._session() as db, db.cursor(row_factory=dict_row) as cursor:
@@ -658,6 +665,35 @@ def _device(row: dict[str, Any], spans: Sequence[Assignment]) -> Device:
     cadence = row.pop("own_cadence")
     state = None if said["state"] is None else State(**said, cadence=cadence)
     return Device(**row, assignments=tuple(spans), state=state)
+
+
+def _check_limits(limits: Mapping[str, Limit] | None) -> None:
+    """Refuse limits that a file could not set either."""
+    problems: list[Problem] = []
+    for name, limit in (limits or {}).items():
+        quantity = vitals.BY_NAME.get(name)
+        wrong = (
+            f"there is no measured quantity {name}"
+            if quantity is None or quantity.kind is not vitals.ValueKind.NUMBER
+            else registration.limit_problem(quantity, limit)
+        )
+        if wrong:
+            problems.append(Problem(file="", line=0, what=wrong, key=f"limits.{name}"))
+    if problems:
+        raise RefusedError(problems)
+
+
+def _check_device(said: registration.Device) -> None:
+    """Refuse what a file could not register either."""
+    problems = [
+        Problem(file="", line=0, what=f"there is no quantity {name}", key=f"cadence.{name}")
+        for name in said.cadence or ()
+        if name not in vitals.BY_NAME
+    ]
+    if said.id == registration.ONBOARDING:
+        problems.append(_problem("device", f'"{said.id}" is the account of waiting devices'))
+    if problems:
+        raise RefusedError(problems)
 
 
 def _escaped(text: str) -> str:

@@ -24,6 +24,7 @@ from ingest.storage.pool import Connection, store_errors
 from ingest.storage.vault import Vault
 
 _HASHERS = 4
+_HASHED_AT_ONCE = 500
 _MOST_SUGGESTED = 20
 _SECRETS = ("address", "access_notes", "key_safe")
 
@@ -467,12 +468,14 @@ class _Loading:
         self._problem(span.origin, key, refused.what(), assignments.ALLOWED)
 
     def _queue(self) -> None:
+        """Have replayed what these devices sent when they were not known, or nobody's."""
         self.queued = self.db.execute(
             "UPDATE ingest.quarantine SET state = 'queued' WHERE no IN ("
             "SELECT q.no FROM ingest.quarantine q JOIN said_devices n"
             " ON n.site = q.site AND n.name = q.device"
-            " WHERE q.state = 'waiting' AND q.reason = 'unregistered'"
-            " ORDER BY q.no FOR UPDATE OF q)"
+            " WHERE q.state IN ('waiting', 'refused') AND (q.reason = 'unregistered'"
+            " OR q.reason = 'unassigned' AND n.n IN (SELECT n FROM said_assignments"
+            " UNION SELECT n FROM said_endings)) ORDER BY q.no FOR UPDATE OF q)"
         ).rowcount
 
     # -- set by set ---------------------------------------------------------------------------
@@ -621,16 +624,18 @@ def _hashes(given: Iterable[tuple[Any, str | None]], stored: Mapping[Any, str]) 
     Hashing lets go of the interpreter, so several at once use all processors.
     """
 
-    def one(item: tuple[Any, str]) -> tuple[Any, str]:
-        key, password = item
-        held = stored.get(key)
+    def some(items: Sequence[tuple[Any, str]]) -> list[tuple[Any, str]]:
+        return [(key, one(password, stored.get(key))) for key, password in items]
+
+    def one(password: str, held: str | None) -> str:
         if held is not None and broker_password.matches(password, held):
-            return key, held
-        return key, broker_password.digest(password)
+            return held
+        return broker_password.digest(password)
 
     items = [(key, password) for key, password in given if password is not None]
+    parts = [items[i : i + _HASHED_AT_ONCE] for i in range(0, len(items), _HASHED_AT_ONCE)]
     with ThreadPoolExecutor(_HASHERS) as hashers:
-        return dict(hashers.map(one, items))
+        return {key: made for part in hashers.map(some, parts) for key, made in part}
 
 
 def _json(value: Any) -> str | None:
