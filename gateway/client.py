@@ -28,6 +28,7 @@ _READ_SIZE = 256 * 1024
 _MOST_AT_ONCE = 400  # packets handled before the owner gets its turn
 _KIND, _PUBLISH_QOS_1 = 0xF6, 0x32  # packet type and QoS; not the dup and retain bits
 _PUBACK = struct.Struct("!BBH")  # a PUBACK without reason is a success (MQTT 5.0, 3.4.2.1)
+_SHORTEST = 5  # topic length, packet identifier, no properties
 _MORE, _LONGEST_SHIFT = 128, 21  # variable byte integers (MQTT 5.0, 1.5.5)
 
 
@@ -85,7 +86,7 @@ class _BufferedSocket:
             if body >= end or shift > _LONGEST_SHIFT:
                 return None
         stop = body + length
-        if stop > end:
+        if stop > end or length < _SHORTEST:
             return None
         name = body + 2 + (data[body] << 8 | data[body + 1])
         if name + 2 >= stop or data[name + 2] != 0:
@@ -180,7 +181,7 @@ class BrokerClient:
         client.on_message = self._long
         client.on_subscribe = self._subscribed
         client.on_unsubscribe = lambda _c, _u, mid, _codes, _p: self._released.add(mid)
-        client.on_publish = lambda _c, _u, mid, _code, _p: self.published.add(mid)
+        client.on_publish = self._taken
         # told that writing is ours to do, paho queues instead of one system call a packet
         client.on_socket_register_write = lambda *_: None
         if self._address.user:
@@ -204,6 +205,8 @@ class BrokerClient:
         properties.ReceiveMaximum = self._receive_maximum
         self.connected = self.dropped = False
         self.refused = ""
+        for answered in (self.published, self._granted, self._released):
+            answered.clear()  # packet identifiers begin again
         self._paho.connect_timeout = timeout
         try:
             self._paho.connect(
@@ -251,8 +254,12 @@ class BrokerClient:
         if wake is not None:
             poll.register(wake, select.POLLIN)
         ready = dict(poll.poll(0 if read and sock.readable() else wait * 1000))
-        if read and (sock.readable() or ready.get(sock.fileno(), 0) & ~select.POLLOUT):
+        event = ready.get(sock.fileno(), 0)
+        if read and (sock.readable() or event & ~select.POLLOUT):
             self._read()
+        elif event & (select.POLLHUP | select.POLLERR):  # it would wake us again and again
+            self.connected, self.dropped = False, True
+            return wake is not None and wake in ready
         self._write()
         self._paho.loop_misc()
         return wake is not None and wake in ready
@@ -348,6 +355,10 @@ class BrokerClient:
             return
         self.connected = True
         self.session_present = bool(flags.session_present)
+
+    def _taken(self, _c: Any, _u: Any, mid: int, reason: Any, _p: Any) -> None:
+        if reason is None or not reason.is_failure:
+            self.published.add(mid)
 
     def _subscribed(self, _c: Any, _u: Any, mid: int, codes: Any, _p: Any) -> None:
         self._granted[mid] = codes

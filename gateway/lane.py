@@ -16,14 +16,16 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 
+import numpy as np
 from prometheus_client import Counter, Histogram
 
 from gateway import topics
 from gateway.client import BrokerClient, Received
 from gateway.errors import BrokerUnavailableError
 from ingest.batch import WHOLE, Batch, Envelope, Lane, Refusal
+from ingest.kernel import vitals
 from ingest.kernel.clock import Clock
-from ingest.kernel.errors import PoisonError, StoreUnavailableError
+from ingest.kernel.errors import HubError, PoisonError, StoreUnavailableError
 from ingest.pipeline import Pipeline
 from ingest.ports import Store, Stores
 from ingest.telemetry import REGISTRY, logger
@@ -53,7 +55,8 @@ COMMIT = Histogram(
 def pause(attempt: int) -> float:
     """Return how long to wait before trying again: doubling, bounded, with jitter. [s]"""
     first, longest = _BACK_OFF_S
-    return float(min(longest, first * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311
+    doubled = first * 2 ** min(attempt, 16)  # a long outage must not overflow
+    return float(min(longest, doubled) * random.uniform(0.5, 1.0))  # noqa: S311
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,9 +149,7 @@ class LaneSession:
         """Take a message from the client; called on the reader's thread."""
         if message.topic == self._probe:
             self.probed_at = self._clock.monotonic()
-            if message.mid:
-                self._client.ack([message.mid])
-            return
+        # also the probe: acknowledgements go back in the order of the messages (MQTT 5.0, 4.6)
         self._arrived.append((self._epoch, envelope(message, self.lane, self._clock.epoch())))
 
     # -- reader -----------------------------------------------------------------------------
@@ -285,7 +286,7 @@ class LaneSession:
 
     def _write(self, store: Store, taken: list[tuple[int, Envelope]]) -> None:
         started = self._clock.monotonic()
-        envelopes = [e for _, e in taken]
+        envelopes = [e for _, e in taken if e.topic != self._probe]
         fresh, keys = self._unseen(envelopes)
         asked = any(e.response_topic for e in envelopes)
         became: dict[bytes, tuple[int, Refusal | None]] = {}
@@ -298,7 +299,7 @@ class LaneSession:
                 for m, e in enumerate(batch.envelopes):
                     became[keys[id(e)]] = (batch.stored[m], batch.refusals.get(m))
         COMMIT.labels(self.lane).observe(self._clock.monotonic() - started)
-        MESSAGES.labels(self.lane).inc(len(taken))
+        MESSAGES.labels(self.lane).inc(len(envelopes))
         self._hand_back(taken, keys, became)
 
     def _hand_back(
@@ -331,7 +332,8 @@ class LaneSession:
         for e in envelopes:
             key = hashlib.blake2b(e.topic.encode() + b"\0" + e.payload, digest_size=16).digest()
             keys[id(e)] = key
-            if key in here or key in self._recent or key in self._older:
+            known = key in here or key in self._recent or key in self._older
+            if known and self.lane != "event":  # each repeat of an alarm is counted and answered
                 DUPLICATES.labels(self.lane).inc()
                 continue
             here.add(key)
@@ -343,8 +345,11 @@ class LaneSession:
 
     def _remember(self, batch: Batch, keys: dict[int, bytes]) -> None:
         if self.lane == "event":
-            return  # each repeat of an alarm is counted and answered
+            return
         skip = batch.hub_timed().keys() | batch.refusals.keys()
+        if batch.alarms:  # on the wrong topic, and to be answered each time all the same
+            emergency = np.isin(batch.rows["quantity"], list(vitals.EMERGENCIES))
+            skip |= set(batch.message[emergency].tolist())
         if len(self._recent) > _REMEMBERED:
             self._older, self._recent = self._recent, {}
         for m, e in enumerate(batch.envelopes):
@@ -353,15 +358,18 @@ class LaneSession:
 
 
 def write_all(store: Store, pipeline: Pipeline, envelopes: list[Envelope]) -> list[Batch]:
-    """Write a batch; when the database refuses it, halve it until the culprit is alone."""
+    """Write a batch; when it can't be read or stored, halve it until the culprit is alone.
+
+    Nothing that one message does may stop the others: redelivered, it would for ever.
+    """
     if not envelopes:
         return []
-    batch = pipeline.prepare(envelopes)
     try:
+        batch = _prepare(pipeline, envelopes)
         written = store.write(batch)
     except PoisonError as error:
         if len(envelopes) == 1:
-            refused = pipeline.refuse(envelopes[0], f"the database refused it: {error}")
+            refused = pipeline.refuse(envelopes[0], f"the hub could not keep it: {error}")
             store.write(refused)
             return [refused]
         half = len(envelopes) // 2
@@ -374,8 +382,22 @@ def write_all(store: Store, pipeline: Pipeline, envelopes: list[Envelope]) -> li
     return [batch]
 
 
+def _prepare(pipeline: Pipeline, envelopes: list[Envelope]) -> Batch:
+    try:
+        return pipeline.prepare(envelopes)
+    except HubError:
+        raise
+    except Exception as error:
+        if len(envelopes) == 1:
+            logger().exception("A message broke the hub's reading of it")
+        raise PoisonError(detail=type(error).__name__) from error
+
+
 def envelope(message: Received, lane: Lane, received: float) -> Envelope:
-    """Return a broker's message as the pipeline takes it."""
+    """Return a broker's message as the pipeline takes it.
+
+    The time is cut to what the database keeps, so that a replay finds the very same.
+    """
     address = topics.parse(message.topic)
     return Envelope(
         address.site,
@@ -383,7 +405,7 @@ def envelope(message: Received, lane: Lane, received: float) -> Envelope:
         lane,
         message.topic,
         message.payload,
-        received,
+        round(received, 6),
         message.mid,
         message.content_type,
         message.retained,

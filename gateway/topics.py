@@ -10,6 +10,8 @@ ROOT = "telecare/v1"
 _ID = re.compile(r"[a-z0-9-]{1,64}\Z")
 _FIXED_LEVELS = 4  # telecare / v1 / site / device
 _LONGEST_SHOWN = 80
+_LONGEST_ANSWERED = 300
+_LONGEST_REMEMBERED = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +24,12 @@ class Address:
     problem: str = ""
 
 
-@functools.lru_cache(maxsize=100_000)  # devices speak again and again
 def parse(topic: str) -> Address:
     """Read a topic; a misshapen one keeps what can be told of it, and its problem."""
+    return _remembered(topic) if len(topic) <= _LONGEST_REMEMBERED else _parse(topic)
+
+
+def _parse(topic: str) -> Address:
     levels = topic.split("/")
     if len(levels) <= _FIXED_LEVELS or "/".join(levels[:2]) != ROOT:
         return Address(site="", device="", tail="", problem="not a topic of telecare/v1")
@@ -36,9 +41,14 @@ def parse(topic: str) -> Address:
         problem = "messages of other dialects (via/...) are not read by this release"
     elif tail not in {"obs", "event", "status", "cmd/ack"}:
         problem = f"{tail[:_LONGEST_SHOWN]!r} is no kind of message"
-    return Address(
-        site=site[:_LONGEST_SHOWN], device=device[:_LONGEST_SHOWN], tail=tail, problem=problem
-    )
+    return Address(site=_shown(site), device=_shown(device), tail=tail, problem=problem)
+
+
+def _shown(level: str) -> str:
+    return level[:_LONGEST_SHOWN].replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+_remembered = functools.lru_cache(maxsize=100_000)(_parse)  # devices speak again and again
 
 
 def to_device(site: str, device: str, tail: str) -> str:
@@ -47,9 +57,18 @@ def to_device(site: str, device: str, tail: str) -> str:
 
 
 def may_answer(response_topic: str, site: str, device: str) -> bool:
-    """Say whether an answer may go there: only below the asking device's own root, no wildcard."""
-    root = f"{ROOT}/{site}/{device}/"
-    return response_topic.startswith(root) and not set("+#\0") & set(response_topic)
+    """Say whether an answer may go there: only below the asking device's own ``reply/``.
+
+    Elsewhere the hub may not publish, and brokers close the connection of a client that tries;
+    what it would get back below ``obs`` would come round for ever.
+    """
+    root = f"{ROOT}/{site}/{device}/reply/"
+    return (
+        response_topic.startswith(root)
+        and len(response_topic) <= _LONGEST_ANSWERED
+        and response_topic.isprintable()
+        and not set("+#") & set(response_topic)
+    )
 
 
 def probe(client_id: str) -> str:
