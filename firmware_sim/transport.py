@@ -206,7 +206,11 @@ class PahoLink:
         self._wait = min(self._wait * 2, _BACKOFF_S[1])
         broker = self._network.broker
         try:
-            self._client.connect(broker.host, broker.port, keepalive=_KEEPALIVE_S, properties=said)
+            # never a clean start: receipts and commands may be waiting, even from before a restart
+            self._client.connect(
+                broker.host, broker.port, keepalive=_KEEPALIVE_S, clean_start=False,
+                properties=said,
+            )  # fmt: skip
         except OSError as problem:
             self.refused = str(problem)
         else:

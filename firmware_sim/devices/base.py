@@ -195,7 +195,8 @@ class Device:
         if not self.spec.play.get("ask", True):
             return message
         self._ask_number += 1
-        correlation = str(self._ask_number).encode()
+        # unique over runs: an answer to the last run's may still be waiting for this device
+        correlation = f"{self._session}.{self._ask_number}".encode()
         self._asked[correlation] = (self.world.real(), stored)
         return wire.Message(
             topic=message.topic,
