@@ -9,6 +9,9 @@ import msgspec
 
 STATES = frozenset({"online", "offline", "sleeping"})
 _LONGEST_SESSION = 100
+_LONGEST_COMMAND_ID, _LONGEST_DETAIL = 200, 2_000
+_MOST_CADENCES = 100
+_LARGEST = 1e9  # unsourced: beyond any percentage, signal strength or cadence
 _EARLIEST_CLOCK = 946_684_800.0  # 2000-01-01: before it a clock has lost the date
 
 
@@ -47,24 +50,42 @@ def read_status(payload: bytes) -> Status | Unreadable:
     """Read a status message; never raises on bytes from outside."""
     try:
         status = _STATUS.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Unreadable(reason=f"not a status message: {str(error)[:120]}")
     if status.state not in STATES:
         return Unreadable(reason=f"state must be one of {', '.join(sorted(STATES))}")
     texts = (status.session or "", status.fw or "")
     if any("\0" in text or len(text) > _LONGEST_SESSION for text in texts):
         return Unreadable(reason=f"session and fw: at most {_LONGEST_SESSION} characters, no NUL")
-    if any("\0" in key for key in status.cadence or {}):
-        return Unreadable(reason="NUL in cadence")
+    return _bounded(status)
+
+
+def _bounded(status: Status) -> Status | Unreadable:
+    cadence = status.cadence or {}
+    if len(cadence) > _MOST_CADENCES or any(
+        "\0" in key or len(key) > _LONGEST_SESSION for key in cadence
+    ):
+        return Unreadable(
+            reason=f"cadence: at most {_MOST_CADENCES} names of at most"
+            f" {_LONGEST_SESSION} characters, no NUL"
+        )
+    numbers = [status.battery or 0.0, status.rssi or 0.0, *cadence.values()]
+    if not all(abs(number) <= _LARGEST for number in numbers):
+        return Unreadable(reason="battery, rssi and cadence are ordinary numbers")
     return status
 
 
 def read_answer(payload: bytes) -> Answer | Unreadable:
     """Read a ``cmd/ack``; never raises on bytes from outside."""
     try:
-        return _ANSWER.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        answer = _ANSWER.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Unreadable(reason=f"not an answer to a command: {str(error)[:120]}")
+    return Answer(
+        id=str(answer.id).replace("\0", "")[:_LONGEST_COMMAND_ID],
+        ok=answer.ok,
+        detail=answer.detail.replace("\0", "")[:_LONGEST_DETAIL],
+    )
 
 
 def clock_skew(status: Status, received: float, *, retained: bool) -> float | None:

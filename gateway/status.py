@@ -17,7 +17,7 @@ from gateway.client import BrokerClient, Received
 from gateway.errors import BrokerUnavailableError
 from gateway.lane import pause
 from ingest.kernel.clock import Clock
-from ingest.kernel.errors import HubError, StoreUnavailableError
+from ingest.kernel.errors import PoisonError, StoreUnavailableError
 from ingest.ports import DeviceState, Presence
 from ingest.telemetry import REGISTRY, logger
 
@@ -95,7 +95,11 @@ class StatusSession:
             self._client.step(_STEP_S)
             waiting, self._waiting = self._waiting, []
             for message in waiting:
-                self._take(message)
+                try:
+                    self._take(message)
+                except PoisonError as error:  # redelivered, it would stop us for ever
+                    address = topics.parse(message.topic)
+                    self._refuse(message, address, "store", f"the hub could not keep it: {error}")
                 if message.mid:
                     self._client.ack([message.mid])
 
@@ -132,8 +136,8 @@ class StatusSession:
         self._store.answered(
             address.site,
             address.device,
-            command=str(answer.id).replace("\0", ""),
-            body=msgspec.json.encode(answer).decode().replace("\\u0000", ""),
+            command=str(answer.id),
+            body=msgspec.json.encode(answer).decode(),
             at=self._clock.epoch(),
         )
 
@@ -162,7 +166,7 @@ class StatusSession:
             self._refuse(message, address, "unregistered", "the device is not registered")
 
     def _refuse(self, message: Received, address: topics.Address, code: str, reason: str) -> None:
-        with contextlib.suppress(HubError):
+        with contextlib.suppress(PoisonError):
             self._store.quarantine(
                 site=address.site,
                 device=address.device,
