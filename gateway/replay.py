@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from gateway import topics
 from gateway.client import Received
 from gateway.lane import envelope, pause, write_all
 from ingest.batch import Lane, Refusal
@@ -79,7 +80,8 @@ class Replayer:
             self._store = self._stores.open("obs")
         envelopes = []
         for k in kept:
-            lane: Lane = "event" if "/event" in k.topic else "obs"
+            tail = topics.parse(k.topic).tail
+            lane: Lane = "event" if tail.split("/")[0] == "event" else "obs"
             message = Received(k.topic, k.payload, 0, retained=False, content_type=k.content_type)
             replayed = envelope(message, lane, k.received_at.timestamp())
             replayed.replayed = True

@@ -83,5 +83,5 @@ def _code(error: Exception) -> str:
     return sqlstate or type(error).__name__
 
 
-LOCK_SLOT, LOCK_WRITER, LOCK_SHARD, LOCK_EVENTS, LOCK_GATEWAY = 1, 2, 3, 4, 5
+LOCK_SLOT, LOCK_WRITER, LOCK_SHARD, LOCK_EVENTS, LOCK_GATEWAY, LOCK_REPLAY = 1, 2, 3, 4, 5, 6
 """Classes of the two-key advisory locks."""
