@@ -40,46 +40,54 @@ def level(db: Connection) -> Level:
     return Level.COMMUNITY if licence and licence[0] == "timescale" else Level.APACHE
 
 
-def prepare(db: Connection) -> None:
+def prepare(db: Connection) -> list[str]:
     """Make the partitions of the coming weeks, where the store doesn't make them by itself.
 
-    Rows of a time without a partition go to the default one, so a late run refuses nothing;
-    it is then reported, because PostgreSQL can't carve a partition out of a filled default.
+    Rows of a time without a partition go to the default one, so a late run refuses nothing.
+    PostgreSQL can't carve a partition out of a filled default: the names of those that could
+    not be made for that reason are returned, and their rows stay where they are.
     """
     row = db.execute("SELECT now()").fetchone()
     assert row is not None  # noqa: S101  (SELECT now() always answers)
     now: datetime = row[0].astimezone(UTC)
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    for n in range(-1, _DAYS_AHEAD):
-        _partition(db, "log", today + n * _DAY, _DAY)
+    wanted = [("log", today + n * _DAY, _DAY) for n in range(-1, _DAYS_AHEAD)]
     if level(db) is Level.PLAIN:
         monday = _EPOCH_MONDAY + ((now - _EPOCH_MONDAY) // _WEEK) * _WEEK
-        for n in range(-_WEEKS_BACK, _WEEKS_AHEAD):
-            _partition(db, "observation", monday + n * _WEEK, _WEEK)
+        wanted += [
+            ("observation", monday + n * _WEEK, _WEEK) for n in range(-_WEEKS_BACK, _WEEKS_AHEAD)
+        ]
+    return [name for table, start, span in wanted if (name := _blocked(db, table, start, span))]
 
 
-def _partition(db: Connection, table: str, start: datetime, span: timedelta) -> None:
+def _blocked(db: Connection, table: str, start: datetime, span: timedelta) -> str | None:
+    """Make a partition; return its name when rows in the default one are in its way."""
     name = f"{table}_{start:%Y%m%d}"
     there = db.execute("SELECT to_regclass(%s)", [f"ingest.{name}"]).fetchone()
     if there and there[0] is not None:
-        return
-    db.execute(
-        sql.SQL(
-            "CREATE TABLE IF NOT EXISTS ingest.{} PARTITION OF ingest.{}"
-            " FOR VALUES FROM ({}) TO ({})"
-        ).format(
-            sql.Identifier(name),
-            sql.Identifier(table),
-            sql.Literal(start.isoformat()),
-            sql.Literal((start + span).isoformat()),
-        )
-    )
+        return None
+    try:
+        with db.transaction():
+            db.execute(
+                sql.SQL(
+                    "CREATE TABLE IF NOT EXISTS ingest.{} PARTITION OF ingest.{}"
+                    " FOR VALUES FROM ({}) TO ({})"
+                ).format(
+                    sql.Identifier(name),
+                    sql.Identifier(table),
+                    sql.Literal(start.isoformat()),
+                    sql.Literal((start + span).isoformat()),
+                )
+            )
+    except psycopg.errors.CheckViolation:
+        return name
+    return None
 
 
 def drop_old(
     db: Connection, *, log_before: datetime, readings_before: datetime | None
 ) -> list[str]:
-    """Drop whole partitions older than asked and return their names.
+    """Drop whole partitions older than asked and return their names; default ones are thinned.
 
     A log partition is only dropped when every live writer's cursors are past it, which the
     caller must know; ``readings_before`` None keeps readings for ever.
@@ -93,6 +101,9 @@ def drop_old(
                 "SELECT drop_chunks('ingest.observation', %s::timestamptz)", [readings_before]
             ).fetchall()
             dropped += [str(r[0]) for r in rows]
+    db.execute("DELETE FROM ingest.log_default WHERE at < %s", [log_before])
+    if readings_before is not None and level(db) is Level.PLAIN:
+        db.execute("DELETE FROM ingest.observation_default WHERE time < %s", [readings_before])
     return dropped
 
 
