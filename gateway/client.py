@@ -223,10 +223,14 @@ class BrokerClient:
             self.close()
             raise BrokerUnavailableError(detail=self.refused or "no answer")
 
-    def close(self) -> None:
-        """Disconnect; a session with an expiry stays with the broker."""
+    def close(self, *, forget: bool = False) -> None:
+        """Disconnect; a session with an expiry stays with the broker unless it is to forget."""
+        properties = None
+        if forget:
+            properties = Properties(PacketTypes.DISCONNECT)  # type: ignore[no-untyped-call]  # paho's
+            properties.SessionExpiryInterval = 0
         with contextlib.suppress(OSError, ValueError):
-            self._paho.disconnect()
+            self._paho.disconnect(properties=properties)
             self._write()
         with contextlib.suppress(OSError):
             sock = self._paho.socket()

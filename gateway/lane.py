@@ -32,6 +32,7 @@ from ingest.telemetry import REGISTRY, logger
 
 _SESSION_EXPIRY_S = 7 * 86_400
 _PROBE_EVERY_S = 5.0
+_QUIET_S = 3.0  # nothing came for so long after unsubscribing: the broker holds nothing more
 _IDLE_S = 0.5
 _BACK_OFF_S = (0.2, 10.0)  # first and longest wait, doubled in between
 _REMEMBERED = 40_000
@@ -91,8 +92,12 @@ class LaneSession:
         stores: Stores,
         clock: Clock,
         bounds: Bounds,
+        retiring: bool = False,
     ) -> None:
         self.lane: Lane = lane
+        self.finished = False  # retiring, and nothing is left
+        self._retiring = retiring
+        self._quiet_since = 0.0
         self.probed_at: float | None = None  # monotonic; when a probe last came back
         self._client = client
         client.on_message = self.receive
@@ -108,6 +113,7 @@ class LaneSession:
         self._inbox: deque[tuple[int, Envelope]] = deque()  # epoch and message
         self._arrived: list[tuple[int, Envelope]] = []  # the reader's own, not yet handed over
         self._held = 0
+        self._unwritten = 0  # messages the writer has taken and not handed back
         self._epoch = 0
         self._done: deque[_Done] = deque()
         self._wake_read, self._wake_write = os.pipe()
@@ -170,7 +176,7 @@ class LaneSession:
                     self._log.warning("The broker can't be used, trying again", reason=str(error))
                 finally:
                     self._forget_unwritten()
-                    self._client.close()
+                    self._client.close(forget=self.finished)
                 self._stop.wait(pause(attempt))
                 attempt += 1
         except BaseException as error:
@@ -180,14 +186,21 @@ class LaneSession:
     def _connect(self) -> None:
         self._epoch += 1
         self._client.connect()
-        self._client.subscribe([self._probe, *topics.lane_filters(self.lane, self._group)])
+        filters = [self._probe, *topics.lane_filters(self.lane, self._group)]
+        if self._retiring:
+            self._client.unsubscribe(filters)
+            self._quiet_since = self._clock.monotonic()
+        else:
+            self._client.subscribe(filters)
         self._log.info("Listening", session_present=self._client.session_present)
 
     def _serve(self) -> None:
         probe_at = 0.0
         while self._client.connected and not self._stop.is_set():
             now = self._clock.monotonic()
-            if now >= probe_at:
+            if self._retiring:
+                self._look_whether_drained(now)
+            elif now >= probe_at:
                 probe_at = now + _PROBE_EVERY_S
                 self._client.publish(self._probe, b"probe")
             woken = self._client.step(
@@ -200,6 +213,16 @@ class LaneSession:
                     os.read(self._wake_read, 4096)
             self._answer()
         self._finish()
+
+    def _look_whether_drained(self, now: float) -> None:
+        with self._changed:
+            busy = bool(self._inbox or self._arrived or self._unwritten or self._done)
+        if busy:
+            self._quiet_since = now
+        elif now - self._quiet_since >= _QUIET_S:
+            self._log.info("The slot is drained and given up")
+            self.finished = True
+            self.ask_stop()
 
     def _hand_over(self) -> None:
         arrived, self._arrived = self._arrived, []
@@ -282,6 +305,7 @@ class LaneSession:
                 if taken and size > self._bounds.batch_bytes:
                     break
                 taken.append(self._inbox.popleft())
+            self._unwritten = len(taken)
             return taken
 
     def _write(self, store: Store, taken: list[tuple[int, Envelope]]) -> None:
@@ -319,6 +343,7 @@ class LaneSession:
             self._done.append(done)
         with self._changed:
             self._held -= sum(len(e.payload) for _, e in taken)
+            self._unwritten = 0
         self._wake()
 
     # A device that stutters sends the same bytes again within moments. What this lane has just

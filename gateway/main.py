@@ -84,25 +84,31 @@ def serve(settings: GatewaySettings, *, stop: threading.Event) -> None:
             devices = RegisteredDevices(pool=pool, cache=cache)
             return Pipeline(devices=devices, parts=PostgresParts(pool), limits=limits)
 
-        def session(position: Position) -> Session:
-            lane, number = position
-            client = BrokerClient(
+        def client(position: Position) -> BrokerClient:
+            return BrokerClient(
                 address,
-                client_id=f"telecare-{settings.gateway_group}-{lane}-{number}",
+                client_id=f"telecare-{settings.gateway_group}-{position[0]}-{position[1]}",
                 receive_maximum=bounds.messages,
                 session_expiry_s=_SESSION_EXPIRY_S,
             )
-            if lane == "status":
-                return StatusSession(client=client, store=PostgresPresence(pool), clock=clock)
-            stream: Lane = "event" if lane == "event" else "obs"
+
+        def lane(position: Position, *, retiring: bool = False) -> LaneSession:
+            stream: Lane = "event" if position[0] == "event" else "obs"
             return LaneSession(
-                lane=stream, client=client, group=settings.gateway_group, pipeline=pipeline(),
-                stores=stores, clock=clock, bounds=bounds,
+                lane=stream, client=client(position), group=settings.gateway_group,
+                pipeline=pipeline(), stores=stores, clock=clock, bounds=bounds, retiring=retiring,
             )  # fmt: skip
+
+        def session(position: Position) -> Session:
+            if position[0] == "status":
+                store = PostgresPresence(pool)
+                return StatusSession(client=client(position), store=store, clock=clock)
+            return lane(position)
 
         keeper = SlotKeeper(
             open_slots=lambda: PostgresSlots.open(url, holder=holder),
             make=session,
+            retire=lambda position: lane(position, retiring=True),
             positions=positions(settings),
             clock=clock,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ingest.kernel.clock import Clock
@@ -34,6 +34,12 @@ class Session(Protocol):
         ...
 
 
+class Retiring(Session, Protocol):
+    """What empties a slot that is no longer wanted."""
+
+    finished: bool
+
+
 class SessionCrashedError(RuntimeError):
     """A slot's thread died; the process ends, so that it is started afresh."""
 
@@ -51,28 +57,32 @@ class SlotKeeper:
         *,
         open_slots: Callable[[], Slots],
         make: Callable[[Position], Session],
+        retire: Callable[[Position], Retiring],
         positions: list[Position],
         clock: Clock,
     ) -> None:
         self._open_slots = open_slots
         self._make = make
+        self._retire = retire
         self._positions = positions
         self._clock = clock
         self._slots: Slots | None = None
         self._numbers: dict[Position, int] = {}
         self._serving: dict[Position, Session] = {}
+        self._retiring: dict[Position, Retiring] = {}
         self._log = logger(part="slots")
 
     def tick(self) -> None:
         """Do what is due; a lost database session stops every slot until it is back."""
-        for position, session in self._serving.items():
+        for position, session in (*self._serving.items(), *self._retiring.items()):
             if session.crashed is not None:
                 raise SessionCrashedError(f"{position[0]}-{position[1]}") from session.crashed
         try:
             if self._slots is None:
                 self._slots = self._open_slots()
-                self._numbers = self._slots.ensure(self._positions)
+            self._numbers = self._slots.ensure(self._positions)
             self._rebalance(self._slots)
+            self._retire_others(self._slots)
             self._report(self._slots)
         except RecoverableError as error:
             self._log.warning("The slots can't be held without the database", reason=str(error))
@@ -105,6 +115,21 @@ class SlotKeeper:
                     session.start()
                     mine.append(position)
 
+    def _retire_others(self, slots: Slots) -> None:
+        """Empty the slots beyond what is configured: else their messages would lie there."""
+        for position, no in self._numbers.items():
+            if position in self._positions:
+                continue
+            session = self._retiring.get(position)
+            if session is None and slots.claim(no):
+                self._log.info("Emptying a slot", slot=f"{position[0]}-{position[1]}")
+                session = self._retiring[position] = self._retire(position)
+                session.start()
+            elif session is not None and session.finished:
+                session.join(_STOP_WITHIN_S)
+                del self._retiring[position]
+                slots.remove(no)
+
     def _heard(self, session: Session) -> bool:
         heard = session.probed_at
         return heard is not None and self._clock.monotonic() - heard < _FRESH_S
@@ -115,14 +140,18 @@ class SlotKeeper:
             slots.heard(heard)
 
     def _stop(self, positions: list[Position]) -> None:
-        stopping = [self._serving.pop(p) for p in positions]
+        self._stop_all([self._serving.pop(p) for p in positions])
+
+    def _stop_all(self, stopping: Sequence[Session]) -> None:
         for session in stopping:
             session.ask_stop()
         for session in stopping:
             session.join(_STOP_WITHIN_S)
 
     def _let_go(self) -> None:
-        self._stop(list(self._serving))
+        self._stop_all([*self._serving.values(), *self._retiring.values()])
+        self._serving.clear()
+        self._retiring.clear()
         if self._slots is not None:
             self._slots.close()
             self._slots = None

@@ -167,7 +167,7 @@ class Slots(Protocol):
     """The broker sessions there are, shared among the gateways alive."""
 
     def ensure(self, positions: list[Position]) -> dict[Position, int]:
-        """Make the slots there should be and return the number of each there is."""
+        """Make the slots there should be and return the number of each there is, also of others."""
         ...
 
     def gateways(self) -> int:
@@ -180,6 +180,10 @@ class Slots(Protocol):
 
     def release(self, no: int) -> None:
         """Give a slot back."""
+        ...
+
+    def remove(self, no: int) -> None:
+        """Do away with a slot held here: the broker has no session for it any more."""
         ...
 
     def heard(self, nos: list[int]) -> None:

@@ -40,15 +40,20 @@ class PostgresSlots:
         self._db.close()
 
     def ensure(self, positions: list[Position]) -> dict[Position, int]:
-        """Make the slots there should be and return the number of each."""
+        """Make the slots there should be and return the number of each there is, also of others."""
         with store_errors():
-            for lane, position in positions:
+            there = self._all()
+            missing = [p for p in positions if p not in there]
+            for lane, position in missing:
                 self._db.execute(
                     "INSERT INTO ingest.slot (lane, position) VALUES (%s, %s)"
                     " ON CONFLICT DO NOTHING",
                     [lane, position],
                 )
-            rows = self._db.execute("SELECT lane, position, no FROM ingest.slot").fetchall()
+            return self._all() if missing else there
+
+    def _all(self) -> dict[Position, int]:
+        rows = self._db.execute("SELECT lane, position, no FROM ingest.slot").fetchall()
         return {(str(lane), int(position)): int(no) for lane, position, no in rows}
 
     def gateways(self) -> int:
@@ -70,11 +75,14 @@ class PostgresSlots:
             ).fetchone()
             if not (row and row[0]):
                 return False
-            self._db.execute(
+            taken = self._db.execute(
                 "UPDATE ingest.slot SET holder = %s, connected_at = now() WHERE no = %s",
                 [self._holder, no],
             )
-        return True
+            if taken.rowcount:
+                return True
+            self._unlock(no)  # it was retired meanwhile
+        return False
 
     def release(self, no: int) -> None:
         """Give a slot back."""
@@ -83,7 +91,16 @@ class PostgresSlots:
                 "UPDATE ingest.slot SET holder = NULL WHERE no = %s AND holder = %s",
                 [no, self._holder],
             )
-            self._db.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK_SLOT, no])
+            self._unlock(no)
+
+    def remove(self, no: int) -> None:
+        """Do away with a slot held here: the broker has no session for it any more."""
+        with store_errors():
+            self._db.execute("DELETE FROM ingest.slot WHERE no = %s", [no])
+            self._unlock(no)
+
+    def _unlock(self, no: int) -> None:
+        self._db.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK_SLOT, no])
 
     def heard(self, nos: list[int]) -> None:
         """Note that these slots' probes came back just now: the hub was listening."""
