@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -195,7 +196,8 @@ class Latest:
             if not isinstance(own, Mapping):
                 continue
             for side, array, key in ((0, self.low, "low"), (1, self.high, "high")):
-                if key in own:  # null switches the default off
+                # null switches the default off; what is no number leaves it standing
+                if key in own and _sound(own[key]):
                     array[slot, n] = _nan(own[key])
                     self.personal[slot, n, side] = True
 
@@ -260,6 +262,13 @@ class Latest:
         self._allocate(max(least, 2 * self.person.size))
         for name, array in old.items():
             getattr(self, name)[: self.count] = array[: self.count]
+
+
+def _sound(value: object) -> bool:
+    """Tell whether a bound of the register is one; one bad care plan must not stop the others."""
+    if value is None:
+        return True
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _nan(value: float | None) -> float:

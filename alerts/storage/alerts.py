@@ -85,7 +85,7 @@ class AlertStore:
 
     def change(self, no: int, *, expected_version: int, decide: ports.Decide) -> model.Alert:
         """Change an alert by a decision on its locked present state."""
-        with store_errors(), self._pool.connection() as db:
+        with store_errors(), self._pool.connection() as db, db.transaction():
             row = db.execute(_LOCK, [no]).fetchone()
             if row is None:
                 raise errors.UnknownAlertError(no=no)
@@ -107,7 +107,7 @@ class AlertStore:
 
     def open(self, alert: model.Alert) -> model.Alert:
         """Store a new alert and return it with its number and team."""
-        with store_errors(), self._pool.connection() as db:
+        with store_errors(), self._pool.connection() as db, db.transaction():
             ledger = Ledger(db)
             ledger.apply(lifecycle.raised(alert, now=alert.raised_at))
             ledger.write()
@@ -119,7 +119,7 @@ class AlertStore:
 
     def team_for(self, kind: model.TeamKind, person_no: int | None) -> tuple[model.Team, str]:
         """Return who takes alerts of a kind about a person, and why."""
-        with store_errors(), self._pool.connection() as db:
+        with store_errors(), self._pool.connection() as db, db.transaction():
             row = db.execute(_AREA, [person_no]).fetchone() if person_no else None
             area: Any = row[0] if row else None
             routed = Teams(age_s=0).route(db, kind, area, monotonic=0.0)

@@ -125,19 +125,15 @@ class Upkeep:
         retired: list[int] = []
         with store_errors(), self._pool.connection() as db:
             db.autocommit = True
-            for (no,) in db.execute(_LEFT).fetchall():
-                key = no % 2**31
-                free = db.execute(
-                    "SELECT pg_try_advisory_lock(%s, %s)", [LOCK_WRITER, key]
-                ).fetchone()
-                if not free or not free[0]:
-                    continue
-                try:
-                    if self._retire(db, no):
+            try:
+                for (no,) in db.execute(_LEFT).fetchall():
+                    free = db.execute(
+                        "SELECT pg_try_advisory_lock(%s, %s)", [LOCK_WRITER, no % 2**31]
+                    ).fetchone()
+                    if free and free[0] and self._retire(db, no):
                         retired.append(no)
-                finally:
-                    db.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK_WRITER, key])
-            db.autocommit = False
+            finally:
+                self._done(db)
         return retired
 
     def _retire(self, db: Connection, no: int) -> bool:
@@ -166,7 +162,7 @@ class Upkeep:
     def tell(self, verdicts: Iterable[watchdog.Verdict]) -> None:
         """Raise, renew or clear the hub's own alerts."""
         found = list(verdicts)
-        with store_errors(), self._pool.connection() as db:
+        with store_errors(), self._pool.connection() as db, db.transaction():
             ledger = Ledger(db)
             ledger.lock(_episode(v) for v in found)
             for verdict in found:
@@ -231,7 +227,7 @@ class Upkeep:
 
     def _done(self, db: Connection) -> None:
         """Leave the session as the pool lent it."""
-        if not db.closed:
+        if not db.closed and not db.broken:
             db.execute("SELECT pg_advisory_unlock_all()")
             db.execute("RESET lock_timeout")
             db.autocommit = False

@@ -78,6 +78,13 @@ def test_limits_of_the_care_plan_win_and_null_switches_a_side_off() -> None:
     assert "limits.glucose" in by_rule(judge(memory, (1, "glucose", 3.9, 0)))
 
 
+@pytest.mark.parametrize("bad", ["low", True, float("nan"), [90], {"spo2": 1}])
+def test_a_malformed_personal_limit_leaves_the_default_standing(bad: object) -> None:
+    odd = windows.Person(no=1, shard=1, limits={"spo2": {"low": bad}, "weight": bad})  # type: ignore[dict-item]
+    found = by_rule(judge(state(odd), (1, "spo2", 92.0, 0)))["limits.spo2"]
+    assert (found.low, found.personal) == (93.0, False)
+
+
 def test_scale_2_is_used_by_flag_only() -> None:
     memory = state(windows.Person(no=1, shard=1, scale2=True), windows.Person(no=2, shard=2))
     found = judge(memory, (1, "spo2", 90.0, 0), (2, "spo2", 90.0, 0))
