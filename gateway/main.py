@@ -14,7 +14,7 @@ from gateway.client import BrokerClient
 from gateway.commands import CommandPump
 from gateway.lane import Bounds, LaneSession
 from gateway.replay import Replayer
-from gateway.settings import GatewaySettings, broker_address
+from gateway.settings import BrokerAddress, GatewaySettings, broker_address
 from gateway.slots import Session, SlotKeeper
 from gateway.status import StatusSession
 from ingest.batch import Lane
@@ -84,25 +84,24 @@ def serve(settings: GatewaySettings, *, stop: threading.Event) -> None:
             devices = RegisteredDevices(pool=pool, cache=cache)
             return Pipeline(devices=devices, parts=PostgresParts(pool), limits=limits)
 
-        def client(position: Position) -> BrokerClient:
-            return BrokerClient(
-                address,
-                client_id=f"telecare-{settings.gateway_group}-{position[0]}-{position[1]}",
-                receive_maximum=bounds.messages,
-                session_expiry_s=_SESSION_EXPIRY_S,
-            )
-
         def lane(position: Position, *, retiring: bool = False) -> LaneSession:
             stream: Lane = "event" if position[0] == "event" else "obs"
             return LaneSession(
-                lane=stream, client=client(position), group=settings.gateway_group,
-                pipeline=pipeline(), stores=stores, clock=clock, bounds=bounds, retiring=retiring,
-            )  # fmt: skip
+                lane=stream,
+                client=_client(address, settings, position),
+                group=settings.gateway_group,
+                pipeline=pipeline(),
+                stores=stores,
+                clock=clock,
+                bounds=bounds,
+                retiring=retiring,
+            )
 
         def session(position: Position) -> Session:
             if position[0] == "status":
                 store = PostgresPresence(pool)
-                return StatusSession(client=client(position), store=store, clock=clock)
+                own = _client(address, settings, position)
+                return StatusSession(client=own, store=store, clock=clock)
             return lane(position)
 
         keeper = SlotKeeper(
@@ -135,6 +134,15 @@ def serve(settings: GatewaySettings, *, stop: threading.Event) -> None:
                     raise part.crashed
             stop.wait(_TICK_S)
         log.info("The gateway stops")
+
+
+def _client(address: BrokerAddress, settings: GatewaySettings, position: Position) -> BrokerClient:
+    return BrokerClient(
+        address,
+        client_id=f"telecare-{settings.gateway_group}-{position[0]}-{position[1]}",
+        receive_maximum=settings.gateway_receive_maximum,
+        session_expiry_s=_SESSION_EXPIRY_S,
+    )
 
 
 def positions(settings: GatewaySettings) -> list[Position]:
