@@ -121,9 +121,12 @@ def test_each_receipt_is_read(state):
     assert receipt.by.endswith("North")
 
 
+REASON = "unit 'kg' does not measure heart_rate: expected /min"
+
+
 def test_an_answer_is_read():
     answer = wire.read_answer((EXAMPLES / "answer.json").read_bytes())
-    assert answer == wire.Answer(stored=3, refused=((1, "unit_mismatch"),))
+    assert answer == wire.Answer(stored=3, refused=((1, REASON),))
 
 
 def test_the_tail_of_a_topic_is_what_follows_the_device():
