@@ -86,9 +86,11 @@ class Replayer:
             replayed = envelope(message, lane, k.received_at.timestamp())
             replayed.replayed = True
             envelopes.append(replayed)
+        # what a device said of itself then is no news now
+        fresh = [e for e in envelopes if not e.topic.endswith("/status")]
         became: dict[int, Refusal | None] = {}
-        for batch in write_all(self._store, self._pipeline, envelopes):
+        for batch in write_all(self._store, self._pipeline, fresh):
             for m, e in enumerate(batch.envelopes):
                 became[id(e)] = batch.refusals.get(m)
         self._log.info("Replayed from the quarantine", messages=len(kept))
-        return [became[id(e)] for e in envelopes]
+        return [became.get(id(e)) for e in envelopes]

@@ -29,7 +29,7 @@ class Findings:
 
     expectations: list[dict[str, Any]] = field(default_factory=list)
 
-    def expect(self, name: str, ok: bool, detail: object = "") -> None:
+    def expect(self, name: str, ok: object, detail: object = "") -> None:
         self.expectations.append({"name": name, "ok": bool(ok), "detail": str(detail)})
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from ingest.batch import WHOLE, Refusal
 from ingest.ports import Kept
+from ingest.storage import register
 from ingest.storage.pool import LOCK_REPLAY, Pool, store_errors
 
 _MOST_AT_ONCE = 100

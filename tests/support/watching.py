@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import threading
 import time
@@ -62,7 +63,7 @@ class Pendant:
 
     def __init__(self, host: str, port: int, user: str, password: str) -> None:
         self.receipts: dict[str, float] = {}
-        self._user = user
+        self._root = user
         self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
         self._client.username_pw_set(user, password)
         self._ready = threading.Event()
@@ -73,16 +74,22 @@ class Pendant:
         self._client.loop_start()
         assert self._ready.wait(20), "the pendant was not let in"
 
+    def of(self, root: str) -> Pendant:
+        """Return a pendant of another device on this connection, whose account may speak for it."""
+        other = copy.copy(self)
+        other._root = root
+        return other
+
     def press(self, alarm_id: str, name: str = "sos") -> float:
         """Press it and return when (monotonic)."""
         pack = [{"n": name, "vb": True, "t": time.time(), "alarm_id": alarm_id}]
         pressed = time.monotonic()
-        self._client.publish(f"telecare/v1/{self._user}/event", json.dumps(pack), qos=1)
+        self._client.publish(f"telecare/v1/{self._root}/event", json.dumps(pack), qos=1)
         return pressed
 
     def publish(self, tail: str, pack: object) -> None:
         """Publish something else."""
-        self._client.publish(f"telecare/v1/{self._user}/{tail}", json.dumps(pack), qos=1)
+        self._client.publish(f"telecare/v1/{self._root}/{tail}", json.dumps(pack), qos=1)
 
     def stop(self) -> None:
         """Disconnect."""
