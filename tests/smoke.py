@@ -38,22 +38,61 @@ class Findings:
 
 
 def registration() -> str:
-    """Return the smoke test's own homes: a pendant for each of many people, an oximeter."""
-    lines = [
-        '[[areas]]\nid = "north"\nname = "North"',
-        '[[teams]]\nid = "dn-north"\nname = "District nurses North"\nkind = "district_nursing"\narea = "north"',
-        '[[teams]]\nid = "operators"\nname = "Telecare operators"\nkind = "telecare_operator"',
-        '[[teams]]\nid = "equipment"\nname = "Equipment"\nkind = "equipment"',
-        '[[sites]]\nid = "smoke"\nname = "Smoke Street"\narea = "north"\nonboarding_password = "onboarding-secret"',
-    ]
-    for n in range(PEOPLE):
-        lines += [
-            f'[[homes]]\nid = "smoke-{n}"\nsite = "smoke"\naddress = "{n} Smoke Street"',
-            f'[[people]]\nid = "person-{n}"\nhome = "smoke-{n}"\nname = "Person Number {n}"\nborn = 1940-01-01',
-            f'[[people.contacts]]\nname = "Contact {n}"\nrelation = "daughter"\nphone = "01632 9603{n:02}"',
-            f'[[devices]]\nid = "pendant-{n}"\nsite = "smoke"\nkind = "pendant"\nperson = "person-{n}"\npassword = "pendant-secret-{n}"',
-        ]
-    return "\n".join(lines) + "\n"  # fmt: skip
+    """Return the smoke test's own homes: a pendant for each of many people."""
+    return _SHARED + "".join(_HOME.format(n=n, nn=f"{n:02}") for n in range(PEOPLE))
+
+
+_SHARED = """
+[[areas]]
+id = "north"
+name = "North"
+
+[[teams]]
+id = "dn-north"
+name = "District nurses North"
+kind = "district_nursing"
+area = "north"
+
+[[teams]]
+id = "operators"
+name = "Telecare operators"
+kind = "telecare_operator"
+
+[[teams]]
+id = "equipment"
+name = "Equipment"
+kind = "equipment"
+
+[[sites]]
+id = "smoke"
+name = "Smoke Street"
+area = "north"
+onboarding_password = "onboarding-secret"
+"""
+_HOME = """
+[[homes]]
+id = "smoke-{n}"
+site = "smoke"
+address = "{n} Smoke Street"
+
+[[people]]
+id = "person-{n}"
+home = "smoke-{n}"
+name = "Person Number {n}"
+born = 1940-01-01
+
+[[people.contacts]]
+name = "Contact {n}"
+relation = "daughter"
+phone = "01632 9603{nn}"
+
+[[devices]]
+id = "pendant-{n}"
+site = "smoke"
+kind = "pendant"
+person = "person-{n}"
+password = "pendant-secret-{n}"
+"""
 
 
 def prepare(hub: WholeHub) -> dict[str, str]:

@@ -28,6 +28,8 @@ class PostgresQuarantine:
         deduplication removes what had been stored.
         """
         with store_errors(), self._pool.connection() as db:
+            register.queue_registered(db)  # a transaction of its own
+        with store_errors(), self._pool.connection() as db:
             mine = db.execute("SELECT pg_try_advisory_xact_lock(%s, 0)", [LOCK_REPLAY]).fetchone()
             if not (mine and mine[0]):
                 return 0
