@@ -72,6 +72,7 @@ from ingest.storage import readings, register, vault
 
 _STATIC = Path(__file__).parent / "static"
 _STOP_PATIENCE_S = 2
+_DATABASE_PATIENCE_S = 4.0  # somebody waits for the page: say that it's gone rather than hang
 _JSON = (
     alerts.router,
     auth.router,
@@ -146,6 +147,7 @@ def running(config: settings.ApiSettings, *, clock: clocks.Clock) -> Iterator[de
     secrets = vault.Vault(config.require_secret())
     with contextlib.ExitStack() as stack:
         pool = pools.open_pool(url, name="api", most=config.database_sessions)
+        pool.timeout = _DATABASE_PATIENCE_S
         stack.callback(pool.close)
         staff = accounts.Accounts(pool)
         gatekeeper = security.Gatekeeper(

@@ -33,7 +33,9 @@
     live = isLive;
     status.className = "live " + (isLive ? "is-live" : "is-dead");
     if (isLive) {
-      status.textContent = "Live: changes appear by themselves.";
+      status.textContent = only
+        ? "Live: you are told here when this alert changes."
+        : "Live: changes appear by themselves.";
       return;
     }
     const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" }).format(new Date());

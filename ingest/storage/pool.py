@@ -51,6 +51,9 @@ def open_pool(database_url: str, *, name: str, most: int = 8) -> Pool:
         min_size=1,
         max_size=most,
         timeout=10,
+        # The pool's waits between attempts double up to this. Its default of 5 minutes keeps a
+        # role away from a database that came back minutes ago; past it, the next user tries anew.
+        reconnect_timeout=3,
         check=ConnectionPool.check_connection,
         open=False,
         name=name,
