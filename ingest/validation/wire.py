@@ -70,7 +70,7 @@ _CBOR_LABELS = {
     -1: "bver", -2: "bn", -3: "bt", -4: "bu", -5: "bv", -6: "bs",
     0: "n", 1: "u", 2: "v", 3: "vs", 4: "vb", 5: "s", 6: "t", 7: "ut", 8: "vd",
 }  # fmt: skip
-_SELF_DESCRIBED = 55_799  # "this is CBOR" (RFC 8949, section 3.4.6)
+_SELF_DESCRIBED = b"\xd9\xd9\xf7"  # the tag "this is CBOR" (RFC 8949, section 3.4.6)
 _OPEN_BRACKET, _SPACES = ord("["), frozenset(b" \t\r\n")
 
 
@@ -120,12 +120,10 @@ def _from_loose_json(payload: bytes) -> Pack:
 
 def _from_cbor(payload: bytes) -> Pack:
     try:
-        stream = io.BytesIO(payload)
+        stream = io.BytesIO(payload.removeprefix(_SELF_DESCRIBED))
         found = cbor2.CBORDecoder(stream).decode()
     except Exception:  # whatever a tag's content makes the library raise
         return Pack(records=[], whole="not CBOR: expected a SenML pack (RFC 8428)")
-    if isinstance(found, cbor2.CBORTag) and found.tag == _SELF_DESCRIBED:
-        found = found.value
     if isinstance(found, list):
         found = [
             {_CBOR_LABELS.get(k) if isinstance(k, int) else k: x for k, x in r.items()}
