@@ -70,6 +70,21 @@ class Scene:
     now: float
 
 
+def judge_or_page(alarm: Alarm, scene: Scene) -> lifecycle.Change:
+    """Decide what becomes of an alarm; should that fail, page with what is certain.
+
+    One alarm with something unheard of in it must neither be lost nor hold up the others.
+    """
+    try:
+        return judge(alarm, scene)
+    except (ValueError, TypeError, ArithmeticError, LookupError, OSError):
+        plain = replace(
+            alarm, time=scene.now, received=scene.now, place="", cancel=False,
+            detail="it holds something that could not be put into words",
+        )  # fmt: skip
+        return judge(plain, scene)
+
+
 def judge(alarm: Alarm, scene: Scene) -> lifecycle.Change:
     """Decide what becomes of an alarm that has to be heard."""
     if alarm.cancel:

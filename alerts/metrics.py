@@ -14,6 +14,9 @@ READINGS = Counter("telecare_readings_judged", "Readings read from the log", reg
 ALARMS = Counter("telecare_alarms_judged", "Alarms read from the log", registry=_R)
 EVENTS = Counter("telecare_alert_events", "Events of alerts", ["kind"], registry=_R)
 RELOADS = Counter("telecare_alerts_reloads", "Memory forgotten and loaded again", registry=_R)
+UNJUDGED = Counter(
+    "telecare_alerts_unjudged", "People whose readings of a batch could not be judged", registry=_R
+)
 SHARDS = Gauge("telecare_alerts_shards", "Shards this process judges", registry=_R)
 PEOPLE = Gauge("telecare_alerts_people", "People in memory", registry=_R)
 LAG = Gauge("telecare_alerts_lag_seconds", "Age of the oldest unjudged entry", ["log"], registry=_R)

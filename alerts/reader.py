@@ -8,17 +8,18 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 from numpy.random import Generator
 
-from alerts import engine, errors, metrics, ports
+from alerts import engine, errors, metrics, model, ports
 from alerts.windows import Columns, Latest
 from ingest import telemetry
 from ingest.kernel.clock import Clock
-from ingest.kernel.errors import StoreUnavailableError
+from ingest.kernel.errors import RecoverableError, StoreUnavailableError
 from ingest.kernel.observation import Rows
 
 _PEOPLE_AT_ONCE = 5_000
-_LONGEST_PAUSE_S = 5.0
+_LONGEST_PAUSE_S = 2.0
 _FIRST_PAUSE_S = 0.1
 
 
@@ -32,6 +33,10 @@ class _AlarmLog(ports.AlarmLog, Protocol):
     def forget_teams(self) -> None:
         """Read the teams again."""
         ...
+
+
+class JudgingFailedError(RecoverableError):
+    """The rules failed on a batch; its memory is half-changed and has to be loaded again."""
 
 
 class BackOff:
@@ -125,6 +130,7 @@ class ReadingLoop:
         self._pace = pace
         self._clock = clock
         self._back_off = BackOff(rng)
+        self._careful = False
         self._say = telemetry.logger(loop="readings")
 
     def run(self, stop: threading.Event) -> None:
@@ -133,13 +139,13 @@ class ReadingLoop:
             try:
                 with closing(self._open_signals()) as signals, closing(self._open_log()) as log:
                     self._work(log, signals, stop)
-            except (StoreUnavailableError, errors.LostCursorError) as error:
+            except RecoverableError as error:
                 metrics.RELOADS.inc()
                 self._say.warning("Memory is worth nothing now, loading it again", why=str(error))
                 self._back_off.wait(stop)
 
     def _work(self, log: _ReadingLog, signals: ports.Signals, stop: threading.Event) -> None:
-        session = Session(log, self._columns, self._ages, self._clock)
+        session = Session(log, self._columns, self._ages, self._clock, careful=self._careful)
         balance_at = self._clock.monotonic()
         heard: set[str] = set()
         while not stop.is_set():
@@ -148,7 +154,7 @@ class ReadingLoop:
                 balance_at = self._clock.monotonic() + self._pace.balance
             if "ingest_register" in heard:
                 session.renew()
-            rows, more = session.round()
+            rows, more = self._round(session)
             self._back_off.worked()
             if more:
                 heard = signals.wait(0)
@@ -158,16 +164,38 @@ class ReadingLoop:
             else:
                 heard = signals.wait(self._pace.tick)
 
+    def _round(self, session: Session) -> tuple[int, bool]:
+        """Do a round; where judging fails, forget everything and judge person by person once."""
+        try:
+            done = session.round()
+        except JudgingFailedError as error:
+            self._careful = True
+            self._say.error("Judging failed, once more person by person", exc_info=error)
+            raise
+        if done[0]:
+            self._careful = False
+        return done
+
 
 class Session:
     """One life of the memory: from loading it to the first doubt about it."""
 
-    def __init__(self, log: _ReadingLog, columns: Columns, ages: engine.Ages, clock: Clock) -> None:
+    def __init__(
+        self,
+        log: _ReadingLog,
+        columns: Columns,
+        ages: engine.Ages,
+        clock: Clock,
+        *,
+        careful: bool = False,
+    ) -> None:
         self._log = log
         self._ages = ages
         self._clock = clock
+        self._say = telemetry.logger(loop="readings")
         self._held: set[int] = set()
         self._absent: set[int] = set()
+        self._careful = careful
         self.state = Latest(columns)
         self._event_no = log.closed_since(-1)[1]
 
@@ -227,13 +255,31 @@ class Session:
         if not chunk.moves:
             return 0, False
         self._meet(chunk.rows)
-        now = self._clock.epoch()
-        found = engine.on_data(self.state, chunk.rows, now=now, ages=self._ages)
+        found = self._judge(chunk.rows)
         faults = self._log.faults(chunk.rows)
         counts = self._log.commit(chunk, ports.Findings(people=found, faults=faults))
         metrics.READINGS.inc(len(chunk.rows))
         metrics.count(counts)
         return len(chunk.rows), chunk.more
+
+    def _judge(self, rows: Rows) -> Sequence[model.Finding]:
+        now = self._clock.epoch()
+        if not self._careful:
+            try:
+                return engine.on_data(self.state, rows, now=now, ages=self._ages)
+            except Exception as error:
+                raise JudgingFailedError from error
+        self._careful = False
+        found: list[model.Finding] = []
+        for person in np.unique(rows["person"]):  # once, after a failure
+            try:
+                found += engine.on_data(
+                    self.state, rows[rows["person"] == person], now=now, ages=self._ages
+                )
+            except Exception as error:
+                metrics.UNJUDGED.inc()
+                self._say.error("Readings of one person could not be judged", exc_info=error)
+        return found
 
     def _meet(self, rows: Rows) -> None:
         """Load whoever is in the rows and not yet here."""

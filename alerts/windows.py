@@ -17,6 +17,8 @@ from ingest.kernel.observation import NOT_LIVE, Quality, Rows
 UNKNOWN = -1
 _NOT_JUDGED = int(NOT_LIVE | Quality.IMPLAUSIBLE)
 _MOST_QUANTITIES = 1024
+_LAST_TIME = 4_102_444_800.0
+"""2100-01-01. Ingest re-times what lies outside; nothing of the kind may stop the rules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +113,8 @@ def judged(rows: Rows) -> BoolArray:
         (rows["person"] > 0)
         & ((rows["flags"] & _NOT_JUDGED) == 0)
         & np.isfinite(rows["value"])
-        & np.isfinite(rows["time"])
+        & (rows["time"] > 0)
+        & (rows["time"] < _LAST_TIME)
     )
     return keep
 

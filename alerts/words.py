@@ -48,17 +48,15 @@ def number(quantity: int, value: float) -> str:
     return f"{value:.6g} {unit}".strip()
 
 
-def finding(
-    found: model.Finding, *, before: str | None, now: float, zone: tzinfo
-) -> tuple[str, str]:
-    """Return title and reason of what a rule found; ``before`` is the title it had."""
+def finding(found: model.Finding, *, now: float, zone: tzinfo) -> tuple[str, str]:
+    """Return title and reason of what a rule found."""
     if found.score is None:
         title, reason = _limit(found, now=now, zone=zone)
     else:
         title, reason = _score(found, now=now, zone=zone)
     if found.late:
         reason += f" Measured {span(now - found.at)} ago, delivered now."
-    return (before or title), reason
+    return title, reason
 
 
 def _limit(found: model.Finding, *, now: float, zone: tzinfo) -> tuple[str, str]:

@@ -114,7 +114,13 @@ class AlarmLog:
     ) -> AlarmLog:
         """Open a session for it."""
         db = connect(database_url, name="alerts alarms", autocommit=True)
-        return cls(db, rules=rules, late_after_s=late_after_s, teams_age_s=teams_age_s, clock=clock)
+        try:
+            return cls(
+                db, rules=rules, late_after_s=late_after_s, teams_age_s=teams_age_s, clock=clock
+            )
+        except BaseException:
+            db.close()
+            raise
 
     def close(self) -> None:
         """Give up the session."""
@@ -141,7 +147,7 @@ class AlarmLog:
             try:
                 with self._db.transaction():
                     return self._judge()
-            except psycopg.errors.UniqueViolation as error:
+            except psycopg.errors.IntegrityError as error:  # also a team that is gone
                 self._teams.forget()
                 raise errors.LostCursorError from error
 
@@ -200,7 +206,7 @@ class AlarmLog:
                 open_alert = self._closed(ledger, alarm)
                 if open_alert is None:  # pressed later in this very round, or never judged
                     pressed = pressed - {emergencies.key(alarm)}
-            change = emergencies.judge(
+            change = emergencies.judge_or_page(
                 alarm,
                 self._scene(
                     logged, rule, open_alert, pressed, cancelled, linked.get(episode, set())

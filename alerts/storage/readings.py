@@ -107,6 +107,8 @@ _NOT_JUDGED = int(NOT_LIVE | Quality.IMPLAUSIBLE)
 _CLOCK_STEP_S = 300.0
 """How far the database's clock may step back without the log being missed for a while."""
 _WHOLE_EVERY_S = 60.0
+_SUSPECT_S = 900.0
+"""A device that was found suspect isn't counted again for this long: it may be flooding."""
 _MOST_EACH = 512
 
 
@@ -139,6 +141,7 @@ class ReadingLog:
         self._since: dict[int, float] = {}  # writer -> nothing older than this is unread
         self._whole_at = clock.monotonic()
         self._each = 8
+        self._suspects: dict[int, float] = {}  # device -> not counted again until
 
     @classmethod
     def open(
@@ -295,6 +298,9 @@ class ReadingLog:
     def faults(self, rows: Rows) -> Sequence[model.DeviceFault]:
         """Count impossible readings of the devices that sent one, and return the suspect ones."""
         bad = rows[(rows["flags"] & _NOT_JUDGED) == int(Quality.IMPLAUSIBLE)]
+        now = self._clock.monotonic()
+        self._suspects = {d: until for d, until in self._suspects.items() if until > now}
+        bad = bad[~np.isin(bad["device"], list(self._suspects))]
         if not bad.size:
             return []
         order = np.lexsort((bad["quantity"], bad["value"], bad["time"]))
@@ -306,6 +312,7 @@ class ReadingLog:
                 [list(last), since, int(Quality.IMPLAUSIBLE), int(NOT_LIVE),
                  self._implausible_count],
             ).fetchall()  # fmt: skip
+        self._suspects.update({device: now + _SUSPECT_S for device, _ in found})
         return [
             model.DeviceFault(
                 device_no=device,
@@ -326,7 +333,7 @@ class ReadingLog:
             try:
                 with self._db.transaction():
                     counts = self._commit(chunk, findings)
-            except (psycopg.errors.UniqueViolation, psycopg.errors.DeadlockDetected) as error:
+            except (psycopg.errors.IntegrityError, psycopg.errors.DeadlockDetected) as error:
                 raise errors.LostCursorError from error
         for shard, writer, _, after in chunk.moves:
             self._cursors[shard, writer] = after
@@ -376,7 +383,7 @@ class ReadingLog:
         episode = _episode(one)
         now, at = self._clock.epoch(), self._clock.now()
         before = ledger.open(episode)
-        title, reason = words.finding(one, before=None, now=now, zone=rows.zone(setting.timezone))
+        title, reason = words.finding(one, now=now, zone=rows.zone(setting.timezone))
         if before is None:
             if one.outcome is not model.Outcome.CLEAR:
                 alert = self._alert(one, setting, title=title, reason=reason, at=at)
@@ -533,7 +540,7 @@ def _person(row: tuple[Any, ...]) -> Person:
         on_oxygen=on_oxygen,
         pregnant=pregnant,
         born=None if birth is None else birth.timestamp(),
-        limits=limits,
+        limits=limits if isinstance(limits, dict) else None,
     )
 
 

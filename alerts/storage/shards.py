@@ -36,7 +36,12 @@ class ShardLocks:
     @classmethod
     def open(cls, database_url: str) -> ShardLocks:
         """Open a session for the locks."""
-        return cls(connect(database_url, name="alerts shards", autocommit=True))
+        db = connect(database_url, name="alerts shards", autocommit=True)
+        try:
+            return cls(db)
+        except BaseException:
+            db.close()
+            raise
 
     def close(self) -> None:
         """End the session; the locks go with it."""

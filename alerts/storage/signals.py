@@ -21,7 +21,12 @@ class Signals:
     @classmethod
     def open(cls, database_url: str, *channels: str) -> Signals:
         """Open a session that listens."""
-        return cls(connect(database_url, name="alerts listen", autocommit=True), channels)
+        db = connect(database_url, name="alerts listen", autocommit=True)
+        try:
+            return cls(db, channels)
+        except BaseException:
+            db.close()
+            raise
 
     def wait(self, seconds: float) -> set[str]:
         """Return the channels heard within the time, at once when there are some already."""

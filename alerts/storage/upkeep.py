@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 import psycopg
@@ -162,14 +162,21 @@ class Upkeep:
     def tell(self, verdicts: Iterable[watchdog.Verdict]) -> None:
         """Raise, renew or clear the hub's own alerts."""
         found = list(verdicts)
-        with store_errors(), self._pool.connection() as db, db.transaction():
-            ledger = Ledger(db)
-            ledger.lock(_episode(v) for v in found)
-            for verdict in found:
-                change = self._change(db, verdict, ledger.open(_episode(verdict)))
-                if isinstance(change, lifecycle.Change):
-                    ledger.apply(change)
-            ledger.write()
+        with store_errors(), self._pool.connection() as db:
+            try:
+                with db.transaction():
+                    self._write(db, found)
+            except psycopg.errors.UniqueViolation:
+                pass  # another process has just told the same
+
+    def _write(self, db: Connection, found: Sequence[watchdog.Verdict]) -> None:
+        ledger = Ledger(db)
+        ledger.lock(_episode(v) for v in found)
+        for verdict in found:
+            change = self._change(db, verdict, ledger.open(_episode(verdict)))
+            if isinstance(change, lifecycle.Change):
+                ledger.apply(change)
+        ledger.write()
 
     def _change(
         self, db: Connection, verdict: watchdog.Verdict, before: model.Alert | None

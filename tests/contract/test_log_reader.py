@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 
@@ -13,6 +16,7 @@ from alerts import engine, errors, ports, reader
 from alerts.rules import pack, registry
 from alerts.storage.alarms import AlarmLog
 from alerts.storage.readings import ReadingLog
+from alerts.storage.signals import Signals
 from alerts.storage.upkeep import Upkeep
 from alerts.windows import Columns
 from ingest.kernel.clock import SystemClock
@@ -20,6 +24,7 @@ from ingest.kernel.errors import StoreUnavailableError
 from ingest.storage.pool import open_pool
 from tests.contract import homes
 from tests.contract.homes import Homes, Writer
+from tests.support import waiting
 
 pytestmark = pytest.mark.service
 PACKS = registry.load()
@@ -422,6 +427,42 @@ def test_more_of_the_same_makes_no_noise(here: Homes, obs: Writer) -> None:
             obs.rows(here.rows((0, "heart_rate", 120.0, now - 40 + n), now=now))
             judging.round()
     assert homes.kinds(here.url) == ["raised"]
+
+
+def test_one_persons_rows_that_can_not_be_judged_stop_nobody_elses(
+    here: Homes, obs: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = CLOCK.epoch()
+    whole = engine.on_data
+
+    def trips(*args: Any, **named: Any) -> Any:
+        if (args[1]["value"] == 123.0).any():
+            raise ZeroDivisionError
+        return whole(*args, **named)
+
+    monkeypatch.setattr(engine, "on_data", trips)
+    obs.rows(
+        here.rows((0, "heart_rate", 123.0, now - 5), (1, "heart_rate", 124.0, now - 5), now=now)
+    )
+    columns = Columns.of(PACKS.of(pack.ScoreRule)[0], PACKS.of(pack.LimitRule))
+    stop = threading.Event()
+    loop = reader.ReadingLoop(
+        log=lambda: ReadingLog.open(
+            here.url, rules=PACKS.rules, round_rows=20_000, repage_s=1_800,
+            implausible=(3, 86_400), teams_age_s=10, clock=CLOCK,
+        ),
+        signals=lambda: Signals.open(here.url, "ingest_log"),
+        columns=columns, ages=AGES, pace=reader.Pace(tick=0.1, pause=0.01, balance=1),
+        clock=CLOCK, rng=np.random.default_rng(1),
+    )  # fmt: skip
+    thread = threading.Thread(target=loop.run, args=[stop])
+    thread.start()
+    try:
+        waiting.until(lambda: homes.alerts(here.url), "the other person's alert is raised")
+    finally:
+        stop.set()
+        thread.join(10)
+    assert homes.alerts(here.url, "person_no") == [(here.people[1],)]
 
 
 def test_two_readers_fence_each_other_by_the_cursor(here: Homes, obs: Writer) -> None:

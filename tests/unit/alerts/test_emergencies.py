@@ -140,3 +140,12 @@ def test_a_time_of_another_day_is_said_with_its_date() -> None:
     assert words.when(NOW, now=NOW, zone=UTC) == "14:00"
     assert words.when(NOW - 86_400, now=NOW, zone=UTC) == "4 Jan 14:00"
     assert words.when(NOW - 40 * 86_400, now=NOW, zone=UTC) == "26 Nov 2025 14:00"
+
+
+@pytest.mark.parametrize("time", [float("inf"), float("nan"), 1e18])
+def test_an_alarm_that_can_not_be_put_into_words_pages_all_the_same(time: float) -> None:
+    alarm = replace(ALARM, time=time, cancel=True)
+    change = emergencies.judge_or_page(alarm, scene(alarm))
+    assert change.page
+    assert change.alert.severity is Severity.EMERGENCY
+    assert "could not be put into words" in change.alert.reason
