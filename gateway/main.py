@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from contextlib import ExitStack
 
@@ -20,7 +21,7 @@ from gateway.status import StatusSession
 from ingest.batch import Lane
 from ingest.kernel import ids
 from ingest.kernel.clock import SystemClock
-from ingest.kernel.errors import StoreUnavailableError
+from ingest.kernel.errors import SettingsError, StoreUnavailableError
 from ingest.pipeline import Pipeline
 from ingest.ports import Position
 from ingest.storage.device_cache import DeviceCache
@@ -43,12 +44,16 @@ LISTENING = Gauge("telecare_gateway_listening", "1 while every probe comes back"
 
 
 def run(settings: GatewaySettings) -> int:
-    """Serve until SIGTERM or SIGINT; 0 after an orderly stop."""
+    """Serve until SIGTERM or SIGINT; 0 after an orderly stop, 2 where a setting is wrong."""
     configure("gateway", settings.log_level)
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
-    serve(settings, stop=stop)
+    try:
+        serve(settings, stop=stop)
+    except SettingsError as error:
+        print(f"telecare gateway: {error}", file=sys.stderr)
+        return 2
     return 0
 
 
