@@ -125,7 +125,9 @@ class Alerts:
     def _ticker(self, upkeep: Upkeep) -> scheduler.Ticker:
         s = self._settings
         ticker = scheduler.Ticker(on_crash=self._crashed)
-        ticker.every(s.alerts_partitions_every_s, upkeep.partitions, name="partitions")
+        ticker.every(
+            s.alerts_partitions_every_s, upkeep.partitions, name="partitions", at_start=True
+        )
         ticker.every(s.alerts_retention_every_s, upkeep.retention, name="retention")
         ticker.every(s.alerts_retire_every_s, upkeep.retire_writers, name="writers")
         ticker.every(s.alerts_health_every_s, self._health(upkeep), name="health")

@@ -28,18 +28,22 @@ class Ticker:
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
 
-    def every(self, seconds: float, job: Callable[[], object], *, name: str) -> None:
-        """Call a job every so often from the start on."""
+    def every(
+        self, seconds: float, job: Callable[[], object], *, name: str, at_start: bool = False
+    ) -> None:
+        """Call a job every so often, and where asked for at once when the ticker starts."""
         self._scheduler.add_job(self._guarded, "interval", [job, name], seconds=seconds, id=name)
+        if at_start:
+            self._scheduler.add_job(self._guarded, args=[job, name])
 
     def start(self) -> None:
         """Begin to tick."""
         self._scheduler.start()
 
     def stop(self) -> None:
-        """End after the jobs that are running."""
+        """Begin nothing more. Jobs that wait for a session end when their pool is closed."""
         if self._scheduler.running:
-            self._scheduler.shutdown(wait=True)
+            self._scheduler.shutdown(wait=False)
 
     def _guarded(self, job: Callable[[], object], name: str) -> None:
         try:
