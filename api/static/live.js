@@ -18,6 +18,7 @@
   const pageTitle = document.title;
   const QUIET_MS = 40000; // two pings and some: a connection that says nothing is dead
   const TOUCH_MS = 3000;
+  const LEAVE_MS = 400;
 
   // the hub's clock, as this page knows it: the machine's own may be wrong
   const offset = Date.parse(status.dataset.now) - Date.now();
@@ -178,11 +179,14 @@
   }
 
   if (cards) {
-    cards.addEventListener("pointerenter", (e) => { if (e.pointerType === "mouse") pointing = true; });
-    cards.addEventListener("pointerleave", () => { pointing = false; settle(); });
+    for (const area of [cards, held]) {
+      area.addEventListener("pointerenter", (e) => { if (e.pointerType === "mouse") pointing = true; });
+      // a moment later: on the way from the list to the notice nothing may change
+      area.addEventListener("pointerleave", () => { pointing = false; setTimeout(settle, LEAVE_MS); });
+    }
     cards.addEventListener("pointerdown", () => { touchedAt = performance.now(); setTimeout(settle, TOUCH_MS + 50); });
     cards.addEventListener("focusout", () => setTimeout(settle, 0));
-    document.getElementById("held-show").addEventListener("click", show);
+    document.getElementById("held-show").addEventListener("click", () => { pointing = false; show(); });
     tidy();
   }
 })();

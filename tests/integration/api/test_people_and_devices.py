@@ -176,9 +176,7 @@ def test_a_person_is_shown_with_the_newest_readings_and_their_ages(
     hub: served.Served, nurse: httpx.Client
 ) -> None:
     served.store_reading(hub.database_url, at=NOW - timedelta(hours=1), value=93)
-    served.store_reading(
-        hub.database_url, at=NOW, value=400, flags=int(Quality.IMPLAUSIBLE)
-    )
+    served.store_reading(hub.database_url, at=NOW, value=400, flags=int(Quality.IMPLAUSIBLE))
     person = nurse.get(f"/api/v1/patients/{hub.person()}").json()
     assert [r["value"] for r in person["latest"]] == [93]
     assert 3600 <= person["latest"][0]["age_s"] < 3700
@@ -220,7 +218,9 @@ def test_a_device_is_registered_gets_credentials_and_commands(
     first = device["credentials"]["password"]
     second = admin.post(f"/api/v1/devices/{device['id']}/credentials").json()["password"]
     assert first != second
-    assert first not in str(hub.value("SELECT password_hash FROM ingest.device WHERE name='lamp-1'"))
+    assert first not in str(
+        hub.value("SELECT password_hash FROM ingest.device WHERE name='lamp-1'")
+    )
     sent = admin.post(
         f"/api/v1/devices/{device['id']}/commands",
         json={"do": "light_on", "args": {"minutes": 5}, "expires_in_s": 60},
