@@ -199,7 +199,9 @@ class Feed:
                 async with asyncio.timeout(self._ping_s):
                     item = await client.queue.get()
             except TimeoutError:
-                yield b": ping\n\n"
+                # the comment is for proxies; a page can't see it and has to know it isn't alone
+                live = self._shared.live
+                yield b": ping\n\n" + hub_event(live, None if live else _GONE)
                 item = _NOTHING
             if item is None:
                 return
@@ -233,10 +235,10 @@ class Feed:
                 news = self._open_news()
                 if last is None:
                     last = self._events.last_no()
-                self._soon(self._set_live, True)
-                tries = 0
                 while not self._stop.is_set():
                     last = self._read_on(last)
+                    self._soon(self._set_live, True)  # only what was read proves it
+                    tries = 0
                     news.wait(_POLL_S)
             except kernel_errors.StoreUnavailableError:
                 self._soon(self._set_live, False)

@@ -1,0 +1,124 @@
+"""How times, ages, readings and queries are said and read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from api import deps, errors, health, showing, wire
+from api.routes import observations
+from api.storage import health as health_store
+from api.web import views
+from ingest.kernel import vitals
+
+NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (-5, "0 s ago"),
+        (59, "59 s ago"),
+        (60, "1 min ago"),
+        (3599, "59 min ago"),
+        (3600, "1 h 0 min ago"),
+        (172_799, "47 h 59 min ago"),
+        (172_800, "2 days ago"),
+    ],
+)
+def test_an_age_is_said_in_words(seconds: int, said: str) -> None:
+    assert views.ago(NOW - timedelta(seconds=seconds), NOW) == said
+
+
+def test_clock_times_are_the_countrys_own() -> None:
+    assert views.clock_time(NOW) == "Mon 1 Jun 13:00"  # British Summer Time
+
+
+def test_figures_and_labels_are_for_people() -> None:
+    assert [views.figure(v) for v in (7.0, 36.65, 0.5)] == ["7", "36.65", "0.5"]
+    assert views.label("kitchen/room_temperature") == "Room temperature (kitchen)"
+    assert views.dial("+44 (0)20-7946 0000") == "+4402079460000"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("15m", 900),
+        ("1h", 3600),
+        ("1d", 86_400),
+        ("1w", 604_800),
+        ("PT15M", 900),
+        ("P1DT1H", 90_000),
+    ],
+)
+def test_a_buckets_width_can_be_said_both_ways(text: str, seconds: int) -> None:
+    assert observations.width(text).total_seconds() == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0h", "1y", "h", "-1h", "P", "PT", "1.5h"])
+def test_a_width_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(errors.InvalidError):
+        observations.width(text)
+
+
+def test_quantities_are_named_by_name_or_loinc() -> None:
+    assert observations.named(["spo2,8867-4"]) == [vitals.SPO2, vitals.HEART_RATE]
+    assert observations.named(["symptom.breathless"]) == [vitals.SYMPTOM]
+    assert observations.named(None) is None
+    with pytest.raises(errors.InvalidError):
+        observations.named(["happiness"])
+
+
+def test_a_page_of_the_timeline_never_parts_one_moment() -> None:
+    def item(seconds: int) -> wire.TimelineItem:
+        return wire.TimelineItem(time=NOW - timedelta(seconds=seconds), kind="note", what="x")
+
+    items = [item(0), item(1), item(1), item(2)]
+    kept, before = observations.cut(items, 2)
+    assert len(kept) == 1
+    assert before == NOW
+    assert observations.cut(items, 4) == (items, None)
+
+
+def test_a_cursor_comes_back_as_it_was_and_a_made_up_one_is_refused() -> None:
+    assert deps.opened(deps.cursor([7, "ü", None]), 3) == [7, "ü", None]
+    for text in ("", "x", "!!!", deps.cursor([1, 2])):
+        with pytest.raises(errors.BadRequestError):
+            deps.opened(text, 1)
+
+
+@pytest.mark.parametrize(
+    "time", ["2026-06-01T11:59:00+00:00", "2026-06-01T11:59:00Z", NOW.timestamp() - 60]
+)
+def test_evidence_tells_its_age(time: object) -> None:
+    shown = showing.evidence(
+        {"code": "spo2", "value": 88.0, "unit": "%", "time": time, "points": 3}, NOW
+    )
+    assert shown.age_s == 60
+    assert shown.model_dump()["points"] == 3
+
+
+def test_evidence_without_a_readable_time_has_no_age() -> None:
+    assert showing.evidence({"code": "x", "value": 1, "time": "noon"}, NOW).age_s is None
+
+
+def _slot(lane: str, *, held: bool = True, age: float | None = 1.0) -> health_store.Slot:
+    return health_store.Slot(lane=lane, position=0, held=held, probe_age_s=age)
+
+
+def test_readiness_says_who_does_not_listen() -> None:
+    assert health.listening([_slot("obs"), _slot("event")], oldest_probe_s=60) == []
+    assert health.listening([_slot("obs")], oldest_probe_s=60) == [
+        "no gateway listens on the lane event: start one"
+    ]
+    late = health.listening([_slot("obs", age=90), _slot("event", age=None)], oldest_probe_s=60)
+    assert "90 s ago" in late[1]
+    assert "never came back" in late[0]
+    left = [_slot("obs"), _slot("event"), _slot("obs", held=False)]
+    assert "nobody holds slot 0 of the lane obs" in health.listening(left, oldest_probe_s=60)[0]
+
+
+def test_readiness_says_when_readings_wait() -> None:
+    assert health.lagging(59, most_s=60) == []
+    assert "since 61 s" in health.lagging(61, most_s=60)[0]
