@@ -56,6 +56,7 @@ SELECT extract(epoch FROM now() - min(lane.heard))::float8 FROM
     (SELECT max(probed_at) AS heard FROM ingest.slot WHERE probed_at IS NOT NULL GROUP BY lane) lane
 """
 _OLD_QUARANTINE = "DELETE FROM ingest.quarantine WHERE last_received_at < now() - %s::interval"
+_OLD_OUTBOX = "DELETE FROM ingest.outbox WHERE expires_at < now() - %s::interval"
 _OLD_HUB_TIMED = "DELETE FROM ingest.hub_timed WHERE received_at < now() - %s::interval"
 
 
@@ -112,6 +113,7 @@ class Upkeep:
                 readings = None if self._keep_readings is None else now - self._keep_readings
                 dropped = levels.drop_old(db, log_before=before, readings_before=readings)
                 db.execute(_OLD_QUARANTINE, [self._keep_quarantine])
+                db.execute(_OLD_OUTBOX, [self._keep_quarantine])
                 db.execute(_OLD_HUB_TIMED, [self._hub_timed])
             except psycopg.errors.LockNotAvailable:
                 return []  # the next tick tries again

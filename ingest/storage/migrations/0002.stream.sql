@@ -23,7 +23,6 @@ CREATE TABLE ingest.writer (
     no bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     lane text NOT NULL CHECK (lane IN ('obs', 'event')),
     opened_at timestamptz NOT NULL DEFAULT now(),
-    last_batch bigint NOT NULL DEFAULT 0,
     retired_at timestamptz
 );
 CREATE INDEX writer_live ON ingest.writer (no) WHERE retired_at IS NULL;

@@ -76,12 +76,3 @@ CREATE TABLE alerts.alert_alarm (
     receipt_id text NOT NULL,
     PRIMARY KEY (alert_no, alarm_no)
 );
-
--- Shard memory, so that a restart does not read days of history. Never the truth.
-CREATE TABLE alerts.checkpoint (
-    shard smallint PRIMARY KEY,
-    version integer NOT NULL,
-    at timestamptz NOT NULL,
-    cursors jsonb NOT NULL,
-    state bytea NOT NULL
-);
