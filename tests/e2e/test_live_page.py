@@ -148,6 +148,25 @@ def test_it_says_so_when_it_is_no_longer_live(browser: Browser, hub: served.Serv
         page.get_by_text("NOT LIVE since").wait_for(timeout=5 * _SECOND)
 
 
+def test_a_page_comes_back_to_life_after_being_refused(
+    browser: Browser, hub: served.Served
+) -> None:
+    with nurse(browser, hub) as page:
+        page.locator("#live.is-live").wait_for()
+        page.route("**/alerts/stream*", lambda route: route.fulfill(status=204))
+        hub.server.config.app.state.services.feed._soon(  # type: ignore[union-attr]
+            lambda: [
+                hub.server.config.app.state.services.feed._cut(c)  # type: ignore[union-attr,func-returns-value]
+                for c in list(hub.server.config.app.state.services.feed._shared.clients)  # type: ignore[union-attr]
+            ]
+        )
+        page.get_by_text("NOT LIVE since").wait_for(timeout=5 * _SECOND)
+        alert = hub.alert()
+        page.unroute("**/alerts/stream*")
+        page.locator(f"#{alert}").wait_for(timeout=12 * _SECOND)
+        page.locator("#live.is-live").wait_for()
+
+
 def test_it_fits_a_telephone(browser: Browser, hub: served.Served) -> None:
     hub.alert()
     with nurse(browser, hub, width=390) as page:
