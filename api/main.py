@@ -329,12 +329,15 @@ class Server(uvicorn.Server):
     """Ends the open streams as soon as it is told to stop, so that stopping takes no time."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take note of a signal."""
+        """Take note of a signal; a second Ctrl-C does not wait for requests in hand."""
         app = self.config.app
         hub: deps.Services | None = getattr(getattr(app, "state", None), "services", None)
         if hub is not None:
             hub.feed.close()
-        super().handle_exit(sig, frame)
+        # not uvicorn's own: it raises the signal again at the end, and an orderly stop would
+        # look like a death to whoever supervises this process
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
 
 def server(config: settings.ApiSettings, *, clock: clocks.Clock) -> Server:
@@ -375,10 +378,7 @@ def main(*, http_host: str | None = None, http_port: int | None = None) -> int:
         return 1
     at_work = server(config, clock=clocks.SystemClock())
     log.info("The API answers.", url=f"http://{config.http_host}:{config.http_port}")
-    try:
-        at_work.run()
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    at_work.run()
     return 0 if at_work.started else 1
 
 

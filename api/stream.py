@@ -23,7 +23,7 @@ from ingest.kernel import errors as kernel_errors
 
 _PAGE = 500
 _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-_POLL_S = 2.0  # a lost notification costs at most this
+_POLL_S = 0.5  # a lost notification costs at most this, and so does stopping
 
 _CLIENTS = Gauge("telecare_stream_clients", "Open event streams", registry=telemetry.REGISTRY)
 _SENT = Counter(

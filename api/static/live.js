@@ -19,6 +19,7 @@
   const QUIET_MS = 40000; // two pings and some: a connection that says nothing is dead
   const TOUCH_MS = 3000;
   const LEAVE_MS = 400;
+  const RETRY_MS = 5000;
 
   // the hub's clock, as this page knows it: the machine's own may be wrong
   const offset = Date.parse(status.dataset.now) - Date.now();
@@ -27,11 +28,15 @@
   // -- live or not
 
   let live = null;
+  let lastWhy = null;
+  let since = null;
   let lastHeard = performance.now();
 
   function say(isLive, why) {
-    if (live === isLive && isLive) return;
+    if (live === isLive && (isLive || why === lastWhy)) return;
+    if (isLive || live !== false) since = new Date();
     live = isLive;
+    lastWhy = why;
     status.className = "live " + (isLive ? "is-live" : "is-dead");
     if (isLive) {
       status.textContent = only
@@ -39,7 +44,7 @@
         : "Live: changes appear by themselves.";
       return;
     }
-    const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" }).format(new Date());
+    const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" }).format(since);
     status.textContent = `NOT LIVE since ${time}: ${why}. What you see may be out of date. `;
     const again = document.createElement("a");
     again.href = "";
@@ -47,26 +52,40 @@
     status.append(again);
   }
 
-  const source = new EventSource(`/api/v1/alerts/stream?after=${encodeURIComponent(status.dataset.after)}`);
-  source.addEventListener("hub", (message) => {
-    lastHeard = performance.now();
-    const news = JSON.parse(message.data);
-    if (news.live) say(true); else say(false, news.reason || "the hub is in trouble");
-  });
-  source.addEventListener("alert", (message) => {
-    lastHeard = performance.now();
-    const news = JSON.parse(message.data);
-    if (news.alert) changed(news.alert, news.kind);
-  });
-  source.addEventListener("error", () => {
-    say(false, source.readyState === EventSource.CLOSED
-      ? "the hub refused the connection, you may be signed out"
-      : "the connection to the hub is lost, trying again");
-  });
+  let source = null;
+  let lastId = status.dataset.after;
+  let done = false;
+
+  function connect() {
+    if (done) return;
+    source = new EventSource(`/api/v1/alerts/stream?after=${encodeURIComponent(lastId)}`);
+    source.addEventListener("hub", (message) => {
+      lastHeard = performance.now();
+      if (message.lastEventId) lastId = message.lastEventId;
+      const news = JSON.parse(message.data);
+      if (news.live) say(true); else say(false, news.reason || "the hub is in trouble");
+    });
+    source.addEventListener("alert", (message) => {
+      lastHeard = performance.now();
+      lastId = message.lastEventId;
+      const news = JSON.parse(message.data);
+      if (news.alert) changed(news.alert, news.kind);
+    });
+    source.addEventListener("error", () => {
+      if (source.readyState !== EventSource.CLOSED) {
+        say(false, "the connection to the hub is lost, trying again");
+        return;
+      }
+      // refused with an answer: a browser gives up then, this page does not
+      say(false, "the hub refuses the connection (you may be signed out), trying again");
+      setTimeout(connect, RETRY_MS);
+    });
+  }
+  connect();
   setInterval(() => {
     if (live && performance.now() - lastHeard > QUIET_MS) say(false, "nothing was heard from the hub");
   }, 5000);
-  addEventListener("pagehide", () => source.close());
+  addEventListener("pagehide", () => { done = true; source.close(); });
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
   // -- ages
@@ -100,6 +119,7 @@
         again.href = `/alerts/${only}`;
         again.textContent = "Show it as it is now";
         status.append(again);
+        done = true;
         source.close();
       }
       return;

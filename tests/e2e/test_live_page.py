@@ -154,12 +154,9 @@ def test_a_page_comes_back_to_life_after_being_refused(
     with nurse(browser, hub) as page:
         page.locator("#live.is-live").wait_for()
         page.route("**/alerts/stream*", lambda route: route.fulfill(status=204))
-        hub.server.config.app.state.services.feed._soon(  # type: ignore[union-attr]
-            lambda: [
-                hub.server.config.app.state.services.feed._cut(c)  # type: ignore[union-attr,func-returns-value]
-                for c in list(hub.server.config.app.state.services.feed._shared.clients)  # type: ignore[union-attr]
-            ]
-        )
+        feed = hub.server.config.app.state.services.feed  # type: ignore[union-attr]
+        for client in list(feed._shared.clients):
+            feed._soon(feed._cut, client)
         page.get_by_text("NOT LIVE since").wait_for(timeout=5 * _SECOND)
         alert = hub.alert()
         page.unroute("**/alerts/stream*")
