@@ -1,3 +1,5 @@
+"""Tests of `firmware_sim.bulk`."""
+
 from __future__ import annotations
 
 import io

@@ -1,3 +1,5 @@
+"""Tests of `firmware_sim.faults`."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Tests of `firmware_sim.households`."""
+
 from __future__ import annotations
 
 import heapq

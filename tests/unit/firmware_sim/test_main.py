@@ -1,3 +1,5 @@
+"""Tests of `firmware_sim.main`."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Tests of `firmware_sim.physiology`."""
+
 from __future__ import annotations
 
 import numpy as np

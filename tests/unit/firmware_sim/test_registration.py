@@ -1,3 +1,5 @@
+"""Tests of `firmware_sim.registration`."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Tests of `firmware_sim.report`."""
+
 from __future__ import annotations
 
 from firmware_sim import report, wire

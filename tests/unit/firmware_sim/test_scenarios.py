@@ -1,3 +1,5 @@
+"""Tests of `firmware_sim.scenarios`."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""Tests of `firmware_sim.tihm`."""
+
 from __future__ import annotations
 
 import csv

@@ -1,3 +1,5 @@
+"""Tests of `firmware_sim.transport`."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Tests of `firmware_sim.devices.alarms`."""
+
 from __future__ import annotations
 
 import json

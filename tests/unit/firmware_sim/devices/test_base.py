@@ -1,3 +1,5 @@
+"""Tests of `firmware_sim.devices.base`."""
+
 from __future__ import annotations
 
 import json

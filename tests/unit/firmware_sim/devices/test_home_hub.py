@@ -1,3 +1,5 @@
+"""Tests of `firmware_sim.devices.home_hub`."""
+
 from __future__ import annotations
 
 import itertools

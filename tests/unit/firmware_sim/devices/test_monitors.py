@@ -1,3 +1,5 @@
+"""Tests of `firmware_sim.devices.monitors`."""
+
 from __future__ import annotations
 
 import json

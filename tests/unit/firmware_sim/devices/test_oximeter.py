@@ -1,3 +1,5 @@
+"""Tests of `firmware_sim.devices.oximeter`."""
+
 from __future__ import annotations
 
 from tests.unit.firmware_sim.devices import test_monitors as monitors

@@ -1,3 +1,5 @@
+"""Tests of `firmware_sim.devices.pendant`."""
+
 from __future__ import annotations
 
 from tests.unit.firmware_sim import stage

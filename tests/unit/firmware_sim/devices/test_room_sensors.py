@@ -1,3 +1,5 @@
+"""Tests of `firmware_sim.devices.room_sensors`."""
+
 from __future__ import annotations
 
 import itertools
