@@ -1,0 +1,3 @@
+"""The long form of `tests.e2e`: run by ``make soak``."""
+
+from __future__ import annotations
