@@ -6,7 +6,6 @@ One gateway at a time, not shared: shared subscriptions must not deliver retaine
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import threading
 
 import msgspec
@@ -16,6 +15,7 @@ from gateway import presence, topics
 from gateway.client import BrokerClient, Received
 from gateway.errors import BrokerUnavailableError
 from gateway.lane import pause
+from ingest.batch import kept_as
 from ingest.kernel.clock import Clock
 from ingest.kernel.errors import PoisonError, StoreUnavailableError
 from ingest.ports import DeviceState, Presence
@@ -172,7 +172,7 @@ class StatusSession:
                 device=address.device,
                 topic=message.topic.replace("\0", ""),
                 payload=message.payload,
-                digest=hashlib.blake2b(message.payload, digest_size=16).digest(),
+                digest=kept_as(message.topic, message.payload),
                 reason=code,
                 detail=reason.replace("\0", ""),
                 received=self._clock.epoch(),

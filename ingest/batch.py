@@ -18,6 +18,11 @@ WHOLE = -1
 """The record number of a refusal that concerns the whole message."""
 
 
+def kept_as(topic: str, payload: bytes) -> bytes:
+    """Return the quarantine's digest: the same bytes on another topic are another message."""
+    return hashlib.blake2b(topic.encode() + b"\0" + payload, digest_size=16).digest()
+
+
 @dataclass(slots=True, eq=False)
 class Envelope:
     """One message as it arrived, and what is needed to answer it."""
@@ -40,6 +45,10 @@ class Envelope:
     def digest(self) -> bytes:
         """Return 16 bytes that tell this payload from any other."""
         return hashlib.blake2b(self.payload, digest_size=16).digest()
+
+    def kept_as(self) -> bytes:
+        """Return what tells this message from any other of its device in the quarantine."""
+        return kept_as(self.topic, self.payload)
 
 
 @dataclass(slots=True)

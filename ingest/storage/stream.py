@@ -224,9 +224,9 @@ class StreamWriter:
     def _alarm_row(self, a: Alarm) -> tuple[Any, ...]:
         received = datetime.fromtimestamp(a.received, UTC)
         return (
-            self.no, self.batch + 1, _clean(a.site), _clean(a.device), a.alarm_id, a.receipt_id, a.quantity,
-            a.cancel, a.place, datetime.fromtimestamp(a.time, UTC), received, a.flags, a.device_no,
-            a.person_no, a.dwelling_no, a.detail.replace("\0", ""), received,
+            self.no, self.batch + 1, _clean(a.site), _clean(a.device), a.alarm_id, a.receipt_id,
+            a.quantity, a.cancel, a.place, datetime.fromtimestamp(a.time, UTC), received, a.flags,
+            a.device_no, a.person_no, a.dwelling_no, a.detail.replace("\0", ""), received,
         )  # fmt: skip
 
     def _quarantine(self, batch: Batch) -> None:
@@ -247,7 +247,7 @@ class StreamWriter:
             ]
             rows.append(
                 (_clean(e.site), _clean(e.device), _clean(e.topic), _clean(e.content_type),
-                 e.payload, e.digest(), refusal.code, json.dumps(refused), received, received)
+                 e.payload, e.kept_as(), refusal.code, json.dumps(refused), received, received)
             )  # fmt: skip
         rows.sort(key=lambda r: (r[0], r[1], r[5]))
         with self._db.cursor() as cursor:
