@@ -102,5 +102,7 @@ def test_a_decision_says_why_what_follows_and_how_it_is_checked(decision: Path):
 
 
 def test_every_decision_is_in_the_list():
-    listed = set(re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", _read(ROOT / "docs" / "adr" / "README.md")))
+    listed = set(
+        re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", _read(ROOT / "docs" / "adr" / "README.md"))
+    )
     assert listed == {p.name for p in DECISIONS}
