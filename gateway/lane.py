@@ -35,6 +35,10 @@ _PROBE_EVERY_S = 5.0
 _QUIET_S = 3.0  # nothing came for so long after unsubscribing: the broker holds nothing more
 _IDLE_S = 0.5
 _BACK_OFF_S = (0.2, 10.0)  # first and longest wait, doubled in between
+_TO_BROKER_S = 1.0
+"""The longest wait for a broker: mosquitto 2.0 forgets shared subscriptions when it is restarted
+(not the session), and what devices publish until we subscribe again goes to nobody."""
+
 _REMEMBERED = 40_000
 _IMPORT = ("import", "true")
 
@@ -53,9 +57,10 @@ COMMIT = Histogram(
 )
 
 
-def pause(attempt: int) -> float:
+def pause(attempt: int, *, longest: float | None = None) -> float:
     """Return how long to wait before trying again: doubling, bounded, with jitter. [s]"""
-    first, longest = _BACK_OFF_S
+    first, usual = _BACK_OFF_S
+    longest = usual if longest is None else longest
     doubled = first * 2 ** min(attempt, 16)  # a long outage must not overflow
     return float(min(longest, doubled) * random.uniform(0.5, 1.0))  # noqa: S311
 
@@ -177,7 +182,7 @@ class LaneSession:
                 finally:
                     self._forget_unwritten()
                     self._client.close(forget=self.finished)
-                self._stop.wait(pause(attempt))
+                self._stop.wait(pause(attempt, longest=_TO_BROKER_S))
                 attempt += 1
         except BaseException as error:
             self.crashed = error

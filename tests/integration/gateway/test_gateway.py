@@ -158,12 +158,19 @@ def test_a_lost_session_of_the_slots_is_got_over(hub: Hub, device: Connect) -> N
 def test_a_broker_that_dies_is_got_over(hub: Hub, device: Connect) -> None:
     with hub.gateway():
         hub.listening(4)
-        hub.broker.stop()
-        time.sleep(1)
-        hub.broker.start()
         oximeter = device("maple/oximeter-1")
-        oximeter.publish(OBS, reading(90, time.time()))
-        hub.until(STORED, 1)
+        now = time.time()
+        for i in range(100):
+            oximeter.publish(OBS, reading(90, now - i))
+        hub.broker.stop()
+        time.sleep(2)
+        hub.broker.start()
+        hub.until(  # the broker forgot the shared subscription: until here it drops what comes
+            "SELECT count(*)::int FROM ingest.slot WHERE probed_at > now() - interval '1 second'", 4
+        )
+        late = device("maple/pendant-1")
+        late.publish("telecare/v1/maple/pendant-1/obs", reading(80, now))
+        hub.until(STORED, 101)
 
 
 def test_a_stranger_waits_is_replayed_once_adopted_and_its_alarm_pages(

@@ -322,6 +322,10 @@ def test_the_back_off_doubles_to_a_bound_with_jitter(attempt: int, longest: floa
     assert len(set(waits)) > 1
 
 
+def test_a_broker_is_never_waited_for_longer_than_a_second() -> None:
+    assert all(0.5 <= pause(n, longest=1.0) <= 1.0 for n in range(3, 5_000))
+
+
 def test_an_envelope_carries_what_the_message_said() -> None:
     found = lane.envelope(
         Received(
