@@ -22,6 +22,8 @@ from api import demo, settings
 from api.embedded import account as accounts
 from api.embedded import child, credentials, mosquitto, ports, postgres, role
 from api.embedded import errors as embedded_errors
+from gateway import settings as gateway_settings
+from gateway import topics
 from ingest.kernel import clock as clocks
 from ingest.kernel import errors, ids
 from ingest.storage import migrate
@@ -224,7 +226,16 @@ class Hub:
         if given:
             self._say("using the broker of TELECARE_MQTT_URL")
             return given
-        server = mosquitto.EmbeddedMosquitto(self.data / "mosquitto", self._mqtt_port)
+        slots = gateway_settings.GatewaySettings()
+        server = mosquitto.EmbeddedMosquitto(
+            self.data / "mosquitto",
+            self._mqtt_port,
+            keeps=topics.kept_sessions(
+                slots.gateway_group,
+                event_slots=slots.gateway_event_slots,
+                obs_slots=slots.gateway_obs_slots,
+            ),
+        )
         keeper = credentials.CredentialKeeper(database_url, server, say=self._say)
         server.start()
         self._teardown.callback(server.stop)

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 
 from prometheus_client import Gauge, start_http_server
 
+from gateway import topics
 from gateway.client import BrokerClient
 from gateway.commands import CommandPump
 from gateway.lane import Bounds, LaneSession
@@ -144,7 +145,7 @@ def serve(settings: GatewaySettings, *, stop: threading.Event) -> None:
 def _client(address: BrokerAddress, settings: GatewaySettings, position: Position) -> BrokerClient:
     return BrokerClient(
         address,
-        client_id=f"telecare-{settings.gateway_group}-{position[0]}-{position[1]}",
+        client_id=topics.client_id(settings.gateway_group, *position),
         receive_maximum=settings.gateway_receive_maximum,
         session_expiry_s=_SESSION_EXPIRY_S,
     )

@@ -88,5 +88,22 @@ def lane_filters(lane: str, group: str) -> list[str]:
     return [f"$share/{group}/{ROOT}/+/+/{tail}" for tail in tails]
 
 
+def client_id(group: str, lane: str, number: int) -> str:
+    """Return the name of a slot's broker session."""
+    return f"telecare-{group}-{lane}-{number}"
+
+
+def kept_sessions(group: str, *, event_slots: int, obs_slots: int) -> dict[str, list[str]]:
+    """Return the sessions with shared subscriptions: client id -> subscriptions.
+
+    Mosquitto forgets those when it restarts; whoever starts one restores them from here.
+    """
+    return {
+        client_id(group, lane, n): lane_filters(lane, group)
+        for lane, slots in (("event", event_slots), ("obs", obs_slots))
+        for n in range(slots)
+    }
+
+
 DROPPED = "$SYS/broker/publish/messages/dropped"
 """Mosquitto's count of messages it gave up on."""

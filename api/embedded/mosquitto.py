@@ -5,8 +5,8 @@ What the settings rest on (measured, see ``docs/adr/``): a broker's acknowledgem
 receipt; a full queue drops in silence, so it has a bound in bytes for a day and its drop
 counter is read from ``$SYS``.
 
-The folder holds ``mosquitto.conf``, ``passwords``, ``acl``, ``store/``, ``hub-password``,
-``lock`` and ``mosquitto.log``.
+The folder holds ``mosquitto.conf``, ``passwords``, ``admitted``, ``acl``, ``store/``,
+``hub-password``, ``lock`` and ``mosquitto.log``.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from api.embedded import account as accounts
-from api.embedded import child, errors, ports
+from api.embedded import child, errors, ports, sessions
 from ingest.kernel import broker_password
 
 HUB_USER = "hub"
@@ -71,7 +72,9 @@ class EmbeddedMosquitto:
         bind: str = "127.0.0.1",
         queue_bytes: int = QUEUE_BYTES,
         tools: Path = TOOLS,
+        keeps: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
+        # keeps: client id -> shared subscriptions that must stand before a device is let in
         self.data_dir = data_dir.resolve()
         self.port = port
         self.bind = bind
@@ -80,7 +83,11 @@ class EmbeddedMosquitto:
         self._queue_bytes = queue_bytes
         self._tools = tools
         self._config = self.data_dir / "mosquitto.conf"
+        self._keeps = keeps or {}
         self._passwords = self.data_dir / "passwords"
+        self._admitted = self.data_dir / "admitted"  # the accounts let in at the moment
+        self._holding = False
+        self._accounts = threading.Lock()
         self._acl = self.data_dir / "acl"
         self._hub_password_file = self.data_dir / "hub-password"
         self._lock = child.FolderLock("A broker", self.data_dir / "lock")
@@ -130,6 +137,7 @@ class EmbeddedMosquitto:
         try:
             self._prepare()
             self._launch()
+            self._keep_sessions()
         except BaseException:
             self.stop()
             raise
@@ -163,10 +171,44 @@ class EmbeddedMosquitto:
             if not _sound_user(user) or not broker_password.well_formed(digest):
                 raise ValueError(f"not a broker account: {user!r}")
             lines.append(f"{user}:{digest}")
-        self._write(self._passwords, "\n".join(lines) + "\n")
-        self._write(self._acl, acl(sites))
+        with self._accounts:
+            self._write(self._passwords, "\n".join(lines) + "\n")
+            self._write(self._acl, acl(sites))
+            if not self._holding:
+                self._admit()
+
+    def _admit(self) -> None:
+        """Have the broker let in every account there is."""
+        self._write(self._admitted, self._passwords.read_text())
         if self.alive() and self._process is not None:
             self._process.send_signal(signal.SIGHUP)
+
+    def _keep_sessions(self) -> None:
+        """Subscribe for the hub's sessions, then let the devices in (see `sessions`)."""
+        if not self._holding:
+            return
+        try:
+            for client_id, filters in self._keeps.items():
+                sessions.subscribe(
+                    (self.bind, self.port), user=HUB_USER, password=self.hub_password,
+                    client_id=client_id, filters=filters,
+                )  # fmt: skip
+        except OSError as error:
+            raise errors.ServerFailedError(
+                server="mosquitto", detail=f"a session's subscriptions: {error!r}"
+            ) from error
+        said = self._reloads()
+        with self._accounts:
+            self._holding = False
+            self._admit()
+        deadline = time.monotonic() + _READY_TIMEOUT
+        while self._reloads() == said:
+            if not self.alive() or time.monotonic() > deadline:
+                raise errors.ServerFailedError(server="mosquitto", detail=child.tail(self.log))
+            time.sleep(0.01)
+
+    def _reloads(self) -> int:
+        return self.log.read_bytes().count(b"Reloading config")
 
     def _prepare(self) -> None:
         self._account = accounts.choose("mosquitto", _ACCOUNTS, existing=self.store)
@@ -185,6 +227,10 @@ class EmbeddedMosquitto:
             self._hub_password_file.write_text(broker_password.new())
         if not self._passwords.exists() or not self._acl.exists():
             self.write_credentials({}, [])
+        with self._accounts:
+            self._holding = bool(self._keeps)
+            everybody = self._passwords.read_text().splitlines(keepends=True)
+            self._write(self._admitted, "".join(everybody[:1] if self._holding else everybody))
         self._write(self._config, self._settings())
 
     def _reachable_program(self) -> Path:
@@ -203,7 +249,7 @@ class EmbeddedMosquitto:
         return f"""# Written at each start of the embedded broker: changes here are lost.
 per_listener_settings false
 allow_anonymous false
-password_file {self._passwords}
+password_file {self._admitted}
 acl_file {self._acl}
 listener {self.port} {self.bind}
 
@@ -226,6 +272,7 @@ log_dest stderr
 log_type error
 log_type warning
 log_type notice
+log_type information
 log_timestamp_format %Y-%m-%dT%H:%M:%S
 """
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from api.embedded import mosquitto
+from gateway import topics
 from ingest.kernel import broker_password
 from tests.support import waiting
 from tests.support.folders import short_folder
@@ -21,7 +22,11 @@ class Broker:
     """An embedded mosquitto that a test may stop, kill and start again."""
 
     def __init__(self, folder: Path, port: int | None = None) -> None:
-        self.server = mosquitto.EmbeddedMosquitto(folder, port or free_port())
+        self.server = mosquitto.EmbeddedMosquitto(
+            folder,
+            port or free_port(),
+            keeps=topics.kept_sessions("hub", event_slots=1, obs_slots=2),  # as `telecare up` does
+        )
         self.passwords: dict[str, str] = {}
 
     @property
