@@ -137,10 +137,10 @@ class Hub:
         return process
 
     def _listening(self) -> bool:
-        pids = {p.pid for p in self.living("gateway")}
+        pids = {str(p.pid) for p in self.living("gateway")}
         slots = self.rows("SELECT holder, probed_at > connected_at FROM ingest.slot")
         return len(slots) >= _SLOTS and all(
-            heard and int(str(holder).rpartition(":")[2]) in pids for holder, heard in slots
+            heard and str(holder).rpartition(":")[2] in pids for holder, heard in slots
         )
 
     # -- what is stored ---------------------------------------------------------------------
