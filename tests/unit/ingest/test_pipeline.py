@@ -49,6 +49,24 @@ def test_base_name_time_unit_and_value_apply_to_what_follows() -> None:
     assert (batch.rows["part"] > 0).tolist() == [True, True, False]
 
 
+def test_the_base_fields_of_a_refused_record_still_hold() -> None:
+    batch = read(
+        [
+            {"bn": "kitchen/", "bt": NOW - 60, "n": "room_temperature", "v": "warm"},
+            {"n": "motion", "vb": True},
+        ]
+    )
+    assert batch.rows["time"].tolist() == [NOW - 60]
+    assert batch.rows["part"][0] > 0
+    assert len(reasons(batch)) == 1
+
+
+def test_a_lost_base_field_refuses_the_readings_after_it() -> None:
+    batch = read([{"bn": 7, "n": "x"}, {"n": "motion", "vb": True}])
+    assert len(batch.rows) == 0
+    assert len(reasons(batch)) == 2
+
+
 def test_no_unit_means_the_hubs_and_another_kind_is_refused() -> None:
     batch = read([{"n": "weight", "v": 70}, {"n": "weight", "u": "mm[Hg]", "v": 70}])
     assert batch.rows["value"].tolist() == [70.0]
