@@ -14,7 +14,7 @@ from ingest.kernel.observation import ROW, Rows
 from ingest.storage import copyformat
 
 EPOCH_US = 946_684_800_000_000
-KINDS = "!q !q !q !h !i !d text !i !q !q !q".split()
+KINDS = ["!q", "!q", "!q", "!h", "!i", "!d", "text", "!i", "!q", "!q", "!q"]
 
 
 def rows(*values: dict[str, Any]) -> Rows:
