@@ -644,8 +644,8 @@ def test_two_loadings_at_once_wait_for_each_other(store_url, db):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_hundred_thousand_devices_are_loaded_set_by_set(database_url, tmp_path, capsys):
-    number = 100_000
+def test_twenty_thousand_devices_are_loaded_set_by_set(database_url, tmp_path, capsys):
+    number = 20_000
     homes = (f"h-{i},big" for i in range(number // 4))
     devices = (
         f"d-{i},big,pir,a-password-for-{i},h-{i % (number // 4)},2026-01-01T00:00:00Z"
@@ -663,6 +663,6 @@ def test_a_hundred_thousand_devices_are_loaded_set_by_set(database_url, tmp_path
     )
     took = time.monotonic() - began
     assert code == 0
-    assert "devices      100,000 created" in lines
+    assert f"devices      {number:,} created" in lines
     with capsys.disabled():
-        print(f"\n100,000 devices with their passwords loaded in {took:.1f} s")
+        print(f"\n{number:,} devices with their passwords loaded in {took:.1f} s")

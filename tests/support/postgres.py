@@ -96,7 +96,7 @@ class DatabaseServer:
 @pytest.fixture(scope="session")
 def embedded_server() -> Iterator[DatabaseServer]:
     """The embedded PostgreSQL that the whole run shares; never stop it in a test."""
-    with short_folder() as folder, EmbeddedPostgres(folder / "pg") as postgres:
+    with short_folder(memory=True) as folder, EmbeddedPostgres(folder / "pg") as postgres:
         yield DatabaseServer(postgres.url("postgres"))
 
 
@@ -125,7 +125,17 @@ def database_url(embedded_server: DatabaseServer) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["embedded", pytest.param("timescale", marks=pytest.mark.timescale)])
+def pytest_report_header() -> str:
+    """Say once which kinds of store the run covers."""
+    if TIMESCALE in os.environ:
+        return "stores: embedded PostgreSQL and TimescaleDB"
+    return f"stores: embedded PostgreSQL; TimescaleDB is left out, {TIMESCALE} is not set"
+
+
+_STORES = ["embedded", pytest.param("timescale", marks=pytest.mark.timescale)]
+
+
+@pytest.fixture(params=_STORES if TIMESCALE in os.environ else _STORES[:1])
 def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A fresh migrated database on each kind of store."""
     server: DatabaseServer = request.getfixturevalue(f"{request.param}_server")
