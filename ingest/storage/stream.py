@@ -6,6 +6,7 @@ retried under the new number, and what had got through is removed by deduplicati
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -55,6 +56,14 @@ SET repeats = ingest.alarm.repeats + 1, last_received_at = excluded.last_receive
     person_no = coalesce(ingest.alarm.person_no, excluded.person_no),
     dwelling_no = coalesce(ingest.alarm.dwelling_no, excluded.dwelling_no)
 """
+# A counter that starts again after a battery change gives an old id to a new press.
+_REUSED = """
+SELECT k.no FROM unnest(%s::int[], %s::text[], %s::text[], %s::text[], %s::smallint[],
+    %s::timestamptz[]) AS k (no, site, device, alarm_id, quantity, time)
+JOIN ingest.alarm a ON a.site = k.site AND a.device = k.device AND a.alarm_id = k.alarm_id
+    AND a.quantity = k.quantity AND NOT a.cancel
+WHERE a.flags & %s = 0 AND abs(extract(epoch FROM a.time - k.time)) > %s
+"""
 _RECEIPT = """
 INSERT INTO ingest.outbox (site, device, tail, body, expires_at)
 VALUES (%s, %s, 'receipt', %s, now() + interval '1 day')
@@ -68,6 +77,8 @@ SET times = ingest.quarantine.times + 1, last_received_at = excluded.last_receiv
     reason = excluded.reason, refused = excluded.refused,
     state = 'waiting'
 """
+_REUSED_AFTER_S = 3_600.0
+"""Unsourced: a repeat carries the time of its press; one further off is another press."""
 _MOST_REFUSALS_KEPT = 100
 _NOTIFY_EVERY_S = 0.05
 
@@ -204,6 +215,7 @@ class StreamWriter:
     def _alarms(self, alarms: Sequence[Alarm]) -> None:
         if not alarms:
             return
+        alarms = self._told_apart(alarms)
         ordered = sorted(alarms, key=lambda a: (a.site, a.device, a.alarm_id, a.quantity, a.cancel))
         with self._db.cursor() as cursor:
             cursor.executemany(_ALARM, [self._alarm_row(a) for a in ordered])
@@ -220,6 +232,29 @@ class StreamWriter:
                     if a.receipt_id
                 ],
             )
+
+    def _told_apart(self, alarms: Sequence[Alarm]) -> Sequence[Alarm]:
+        """Give an alarm an id of its own where its device used the same one for another press.
+
+        Only where both times are the devices' own; the receipt names the id as it was sent.
+        """
+        timed = {n: a for n, a in enumerate(alarms) if not a.cancel and not a.flags & int(RE_TIMED)}
+        if not timed:
+            return alarms
+        keys = [
+            (n, _clean(a.site), _clean(a.device), a.alarm_id, a.quantity,
+             datetime.fromtimestamp(a.time, UTC))
+            for n, a in timed.items()
+        ]  # fmt: skip
+        columns = [list(column) for column in zip(*keys, strict=True)]
+        found = self._db.execute(_REUSED, [*columns, int(RE_TIMED), _REUSED_AFTER_S]).fetchall()
+        reused = {int(n) for (n,) in found}
+        return [
+            dataclasses.replace(a, alarm_id=f"{a.alarm_id} again {a.time:.0f}")
+            if n in reused
+            else a
+            for n, a in enumerate(alarms)
+        ]
 
     def _alarm_row(self, a: Alarm) -> tuple[Any, ...]:
         received = datetime.fromtimestamp(a.received, UTC)

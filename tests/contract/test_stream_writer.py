@@ -383,6 +383,29 @@ def test_a_repeat_within_one_batch_is_counted_too(store_url: str, stream: Stream
     assert rows(store_url, "SELECT repeats FROM ingest.alarm") == [(1,)]
 
 
+def test_an_id_used_again_at_another_time_is_a_new_alarm(
+    store_url: str, stream: StreamWriter
+) -> None:
+    """A counter that starts again after a battery change: the second fall must page."""
+    stream.write(alarm())
+    stream.write(alarm({**FALL, "t": NOW + 7_200}, received=NOW + 7_200))
+    stream.write(alarm({**FALL, "t": NOW + 7_200}, received=NOW + 7_210))
+    found = rows(store_url, "SELECT alarm_id, receipt_id, repeats FROM ingest.alarm ORDER BY no")
+    assert found == [("f-1", "f-1", 0), (f"f-1 again {NOW + 7_200:.0f}", "f-1", 1)]
+
+
+def test_an_id_used_again_within_the_hour_is_a_repeat(store_url: str, stream: StreamWriter) -> None:
+    stream.write(alarm())
+    stream.write(alarm({**FALL, "t": FALL["t"] + 3_600}, received=NOW + 3_600))
+    assert rows(store_url, "SELECT alarm_id, repeats FROM ingest.alarm") == [("f-1", 1)]
+
+
+def test_a_repeat_without_a_usable_time_is_a_repeat(store_url: str, stream: StreamWriter) -> None:
+    stream.write(alarm())
+    stream.write(alarm({**FALL, "t": 0}, received=NOW + 7_200))
+    assert rows(store_url, "SELECT alarm_id, repeats FROM ingest.alarm") == [("f-1", 1)]
+
+
 def test_a_cancel_is_a_row_of_its_own(store_url: str, stream: StreamWriter) -> None:
     stream.write(alarm())
     stream.write(alarm({**FALL, "vb": False, "t": NOW}))
