@@ -141,10 +141,13 @@ class Pipeline:
         for j, record in enumerate(pack.records):
             bases.take(record)
             if isinstance(record, wire.Bad):
-                _refuse(columns, message, j, record.reason)
+                if not pack.whole:
+                    _refuse(columns, message, j, record.reason)
                 continue
             found, wrong = self._named(bases.name, record, envelope.device)
             wrong = wrong or bases.problem()
+            if pack.whole and not (found and found[0].emergency and envelope.lane == "obs"):
+                continue  # refused with the whole, which pages on the alarm topic
             if found is None:
                 _refuse(columns, message, j, wrong, record, bases)
             elif found[0].emergency:

@@ -26,7 +26,8 @@ class Quality(enum.IntFlag):
 
 RE_TIMED = Quality.HUB_TIMED | Quality.CLOCK_LOST | Quality.FUTURE
 NOT_LIVE = Quality.HISTORICAL | Quality.RETAINED | Quality.IMPORTED
-"""Never pages, whatever it says."""
+"""A measurement with one of these never pages. Emergencies have rules of their own: a late one
+pages, however late."""
 
 ROW = np.dtype(
     [

@@ -14,6 +14,7 @@ from ingest.storage import pool, register_load, vault
 
 _DONE, _REFUSED, _FAILED = 0, 1, 2
 _SHOWN = 1_000
+_NOT_COMPARED = "What the database holds was not compared: TELECARE_DATABASE_URL is not set."
 
 
 def register_files(
@@ -34,6 +35,26 @@ def register_files(
     if report.problems:
         return _REFUSED, [*_problems(report.problems, paths), *_verdict(report, paths)]
     return _DONE, [*_counts(report), *_verdict(report, paths)]
+
+
+def check_files(paths: Sequence[Path]) -> tuple[int, list[str]]:
+    """Check files by themselves where there is no database; 0 when they are sound, else 1."""
+    said = reading.read(paths, today=clock.SystemClock().now().date())
+    if said.problems:
+        return _REFUSED, [
+            *_problems(said.problems, paths),
+            f"{_number(said.problems)} in {_files(paths)}. {_NOT_COMPARED}",
+        ]
+    return _DONE, [f"{_files(paths)} checked: sound. {_NOT_COMPARED}"]
+
+
+def _number(problems: Iterable[registration.Problem]) -> str:
+    number = len(set(problems))
+    return f"{number} problem{'s' if number > 1 else ''}"
+
+
+def _files(paths: Sequence[Path]) -> str:
+    return "1 file" if len(paths) == 1 else f"{len(paths)} files"
 
 
 def _problems(problems: Iterable[registration.Problem], paths: Sequence[Path]) -> list[str]:
@@ -68,10 +89,9 @@ def _counts(report: registration.Report) -> list[str]:
 
 
 def _verdict(report: registration.Report, paths: Sequence[Path]) -> list[str]:
-    files = "1 file" if len(paths) == 1 else f"{len(paths)} files"
+    files = _files(paths)
     if report.problems:
-        number = len(set(report.problems))
-        return [f"{number} problem{'s' if number > 1 else ''} in {files}: nothing was changed."]
+        return [f"{_number(report.problems)} in {files}: nothing was changed."]
     if report.check:
         return [f"{files} checked: can be loaded. This was a check: nothing was changed."]
     if not report.changed and not report.queued:

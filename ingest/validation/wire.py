@@ -102,8 +102,8 @@ def _bounded(records: list[Record | Bad]) -> Pack:
     if not records:
         return Pack(records=[], whole="an empty pack: a SenML pack holds at least one record")
     if len(records) > MOST_RECORDS:
-        return Pack(
-            records=[],
+        return Pack(  # with its records: an emergency among them has to be found
+            records=records,
             whole=f"{len(records)} records in one pack: at most {MOST_RECORDS}; send several packs",
         )
     return Pack(records=records)
@@ -137,8 +137,6 @@ def _from_cbor(payload: bytes) -> Pack:
 def _from_objects(found: Any) -> Pack:
     if not isinstance(found, list):
         return Pack(records=[], whole="a SenML pack is an array of records")
-    if len(found) > MOST_RECORDS:
-        return _bounded(found)
     return _bounded([_record(r) for r in found])
 
 

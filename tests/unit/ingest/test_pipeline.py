@@ -505,3 +505,11 @@ def test_hostile_names_are_not_remembered() -> None:
     made = pipeline()
     made.prepare([message([{"n": "x" * 10_000, "v": 1}])])
     assert made._names == {}
+
+
+def test_an_emergency_in_a_pack_with_too_many_records_still_pages() -> None:
+    readings = [{"n": "heart_rate", "v": 60.0 + n % 9, "t": NOW} for n in range(5_001)]
+    done = read([*readings, {"n": "fall", "vb": True, "t": NOW, "alarm_id": "a"}])
+    assert [a.alarm_id for a in done.alarms] == ["a"]
+    assert len(done.rows) == 0
+    assert done.refusals[0].code == "unreadable"
