@@ -137,17 +137,17 @@ class Pipeline:
             columns.refuse(message.no, WHOLE, *refused)
             if pack.whole and envelope.lane == "event":
                 _unreadable(columns, message, pack.whole)
+        if pack.whole:
+            self._only_emergencies(columns, message, pack)
+            return
         bases = wire.Bases()
         for j, record in enumerate(pack.records):
             bases.take(record)
             if isinstance(record, wire.Bad):
-                if not pack.whole:
-                    _refuse(columns, message, j, record.reason)
+                _refuse(columns, message, j, record.reason)
                 continue
             found, wrong = self._named(bases.name, record, envelope.device)
             wrong = wrong or bases.problem()
-            if pack.whole and not (found and found[0].emergency and envelope.lane == "obs"):
-                continue  # refused with the whole, which pages on the alarm topic
             if found is None:
                 _refuse(columns, message, j, wrong, record, bases)
             elif found[0].emergency:
@@ -156,6 +156,18 @@ class Pipeline:
                 columns.refuse(message.no, j, wrong)
             elif refused is None:
                 self._measurement(columns, message, j, record, found, bases)
+
+    def _only_emergencies(self, columns: _Columns, message: _Message, pack: wire.Pack) -> None:
+        """Find the emergencies in what is refused whole; on the alarm topic the whole pages."""
+        if message.envelope.lane == "event":
+            return
+        bases = wire.Bases()
+        for j, record in enumerate(pack.records):
+            bases.take(record)
+            if isinstance(record, wire.Record):
+                found, wrong = self._named(bases.name, record, message.envelope.device)
+                if found is not None and found[0].emergency:
+                    _emergency(columns, message, j, record, found, bases, wrong)
 
     def _named(
         self, base: str, record: wire.Record, device: str
