@@ -6,20 +6,21 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Optional
 
 import typer
 
 from ingest.kernel import errors
 
 if TYPE_CHECKING:
-    from alerts.rules import registry
+    from alerts.rules import early_warning, pack, registry
     from api.settings import ApiSettings
     from api.storage.accounts import Accounts
     from api.storage.quarantine import Quarantine
     from ingest.storage.pool import Pool
 
-_WRONG, _NOT_YET = 1, 2
+_WRONG, _NOT_YET, _NO_WAY_TO_TELL = 1, 2, 2
+_WORDS = 70
 
 app = typer.Typer(
     name="telecare",
@@ -155,7 +156,11 @@ def _things(count: int) -> str:
 def register(
     files: Annotated[list[Path], typer.Argument(help="TOML or CSV files, loaded as one.")],
     check: Annotated[
-        bool, typer.Option("--check", help="Say what it would do, and change nothing.")
+        bool,
+        typer.Option(
+            "--check",
+            help="Say what it would do, and change nothing. Without a database the files alone.",
+        ),
     ] = False,
 ) -> None:
     """Load sites, teams, homes, people and devices. Loading the same again changes nothing."""
@@ -163,12 +168,18 @@ def register(
 
     with _told():
         config = _settings()
-        code, lines = command.register_files(
-            files,
-            check=check,
-            database_url=config.require_database(),
-            secret=config.require_secret(),
-        )
+        try:
+            if check and not config.database_url.get_secret_value():
+                code, lines = command.check_files(files)
+            else:
+                code, lines = command.register_files(
+                    files,
+                    check=check,
+                    database_url=config.require_database(),
+                    secret=config.require_secret(),
+                )
+        except errors.SettingsError as error:
+            code, lines = _NO_WAY_TO_TELL, [str(error), "Nothing was changed."]
     for line in lines:
         typer.echo(line, err=code != 0)
     _end(code)
@@ -303,17 +314,14 @@ def rules_list() -> None:
 @rules.command("show")
 def rules_show(rule: Annotated[str, typer.Argument(help="A pack's or a rule's id.")]) -> None:
     """Show a pack or a rule in full, with its source."""
-    import dataclasses  # noqa: PLC0415
-
     found = _packs()
     one = found.packs.get(rule) or found.rules.get(rule)
     if one is None:
         _fail(f"There is no pack or rule {rule!r}: see telecare rules list.")
-    for field in dataclasses.fields(one):
-        value = getattr(one, field.name)
-        if field.name == "rules":
-            value = ", ".join(r.id for r in value)
-        typer.echo(f"{field.name:<16} {_said(value)}")
+    _fields(one, but=("rules",))
+    for each in getattr(one, "rules", ()):
+        typer.echo("")
+        _fields(each, but=("version",))
 
 
 @rules.command("check")
@@ -392,7 +400,7 @@ def quarantine_list(
         typer.echo("Nothing is in quarantine.")
         return
     _table(
-        ("id", "received (UTC)", "device", "reason", "state", "times", "bytes"),
+        ("id", "received (UTC)", "device", "reason", "state", "times", "bytes", "first refused"),
         [
             (
                 ids.public("quarantine", e.no),
@@ -402,6 +410,7 @@ def quarantine_list(
                 e.state,
                 str(e.times),
                 str(e.size),
+                _first_refused(e.refused),
             )
             for e in found
         ],
@@ -522,9 +531,52 @@ def _known(known: bool, username: str) -> None:
         _fail(f"There is no active account {username!r}: see telecare account list.")
 
 
+def _fields(one: pack.Pack | pack.Rule, *, but: tuple[str, ...]) -> None:
+    """Print what a pack or a rule says, a line each; a chart as its points and where they end."""
+    import dataclasses  # noqa: PLC0415
+
+    from alerts.rules import early_warning  # noqa: PLC0415
+
+    for field in dataclasses.fields(one):
+        if field.name in but:
+            continue
+        value = getattr(one, field.name)
+        if isinstance(value, early_warning.Chart):
+            for part in dataclasses.fields(value):
+                of_part = getattr(value, part.name)
+                said = _bands(of_part) if isinstance(of_part, early_warning.Table) else of_part
+                typer.echo(f"{part.name:<18} {said}")
+        elif field.name == "quantity":
+            typer.echo(f"{field.name:<18} {_quantity(value)}")
+        else:
+            typer.echo(f"{field.name:<18} {_said(value)}")
+
+
+def _bands(table: early_warning.Table) -> str:
+    """Return the points of a chart's quantity, each with the highest value that scores them."""
+    points = [int(p) for p in table.points[::2]]  # the odd ones are ties between two values
+    ends = [
+        f"{p} to {(table.first + n) * table.step:g}"
+        for n, p in enumerate(points[:-1])
+        if points[n + 1] != p
+    ]
+    return f"{', '.join(ends)}, {points[-1]} above"
+
+
+def _quantity(no: int) -> str:
+    from ingest.kernel import vitals  # noqa: PLC0415
+
+    known = vitals.BY_NO.get(no)
+    if known is None:
+        return "any alarm that can not be read"
+    return known.name if known.unit == "1" else f"{known.name} [{known.unit}]"
+
+
 def _said(value: object) -> str:
     if value is None:
         return "-"
+    if isinstance(value, float):
+        return f"{value:g}"
     return str(getattr(value, "value", value))
 
 
@@ -533,6 +585,14 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     widths = [max(len(row[n]) for row in [head, *rows]) for n in range(len(head))]
     for row in [head, *rows]:
         typer.echo("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
+
+
+def _first_refused(refused: list[Any]) -> str:
+    """Return why a message, or the first refused record of it, was not taken; in one line."""
+    first = refused[0] if refused else None
+    said = str(first.get("reason") or "") if isinstance(first, dict) else ""
+    line = "".join(c if c.isprintable() else " " for c in said)  # devices' own words are in it
+    return line if len(line) <= _WORDS else line[: _WORDS - 3].rstrip() + "..."
 
 
 def _not_yet(what: str) -> NoReturn:

@@ -22,11 +22,13 @@ from api import demo, settings
 from api.embedded import account as accounts
 from api.embedded import child, credentials, mosquitto, ports, postgres, role
 from api.embedded import errors as embedded_errors
+from api.storage import accounts as account_store
 from gateway import settings as gateway_settings
 from gateway import topics
 from ingest.kernel import clock as clocks
 from ingest.kernel import errors, ids
 from ingest.storage import migrate
+from ingest.storage import pool as pools
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_MQTT_PORT = 1883
@@ -84,6 +86,15 @@ def default_folder(*, demo: bool) -> Path:
     return (Path(base) if base else Path.home() / ".local" / "share") / name
 
 
+def nobody_can_sign_in(database_url: str) -> bool:
+    """Tell whether there is no account in force; a database that doesn't answer says nothing."""
+    try:
+        with pools.open_pool(database_url, name="hub", most=1) as pool:
+            return all(account.disabled for account in account_store.Accounts(pool).every())
+    except errors.StoreUnavailableError:
+        return False
+
+
 class Hub:
     """Servers and roles of one data folder. Called from the main thread only."""
 
@@ -110,6 +121,7 @@ class Hub:
         self._teardown = ExitStack()
         self._http_port = 0
         self._mqtt_port = 0
+        self._database_url = ""
         self._announced = False
         self._status = ""
         self._trimmed = 0.0
@@ -117,6 +129,8 @@ class Hub:
 
     def start(self, stop: threading.Event) -> None:
         """Bring up the servers and the schema, then the roles; each in its order."""
+        if self._demo is None or self._config.secret_key.get_secret_value():
+            self._config.require_secret()  # before a folder is made for a hub that can't run
         self._take_folder()
         secret = self._secret()
         self._choose_ports()
@@ -131,6 +145,7 @@ class Hub:
         mqtt_url = self._broker(database_url)
         if stop.is_set():
             return
+        self._database_url = database_url
         environment = self._environment(database_url, mqtt_url, secret)
         self._write_env(database_url, mqtt_url, secret)
         for package in _PACKAGES:
@@ -328,6 +343,12 @@ class Hub:
             logins = self._demo.logins().items()
             lines += [f"               {user:<11} {password}" for user, password in logins]
             lines.append("  The people, homes and devices are invented. Not for use with patients.")
+        elif nobody_can_sign_in(self._database_url):
+            env = shlex.quote(str(self.data / ENV_FILE))
+            lines.append(
+                "  sign in      nobody can sign in yet:"
+                f" set -a; . {env}; set +a; telecare account add NAME --role admin"
+            )
         lines += [f"  {line}" for line in self.status()]
         lines.append(f"  logs         {self._logs}")
         lines.append(f"  settings     {self.data / ENV_FILE}   (for telecare register and doctor)")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from http.cookies import CookieError, SimpleCookie
 from pathlib import PurePath
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -48,6 +49,8 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+_LONGEST_TARGET = 200
+_TARGET = re.compile(r"/(?!/)[\w./~-]*(?:\?[\w.~%&=+-]*)?", re.ASCII)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _FORWARDING = ("forwarded", "x-forwarded-for", "x-forwarded-host", "via")
 
@@ -233,7 +236,7 @@ class Gate:
                 self._refuse_forged(scope, headers, principal)
             elif not self._is_open(scope, path):
                 if _wants_page(scope, headers):
-                    await _to_sign_in(path, send)
+                    await _to_sign_in(path, scope["query_string"].decode("latin-1"), send)
                     return
                 raise errors.NotSignedInError
         except errors.ApiError as error:
@@ -320,10 +323,19 @@ def _wants_page(scope: Scope, headers: Headers) -> bool:
     )
 
 
-async def _to_sign_in(path: str, send: Send) -> None:
+def own_page(text: str) -> str | None:
+    """Return a path of ours as it is; None for what could lead elsewhere, or back to signing in."""
+    path = text.partition("?")[0]
+    if len(text) > _LONGEST_TARGET or not _TARGET.fullmatch(text) or "//" in path:
+        return None
+    return None if path.startswith("/sign-") else text
+
+
+async def _to_sign_in(path: str, query: str, send: Send) -> None:
     target = b"/sign-in"
-    if re.fullmatch(r"/alerts/alert_\d{1,18}", path):
-        target += b"?next=" + path.encode()
+    wanted = own_page(f"{path}?{query}" if query else path)
+    if wanted not in {None, "/"}:
+        target += b"?next=" + quote(str(wanted), safe="/").encode()
     await send(
         {
             "type": "http.response.start",

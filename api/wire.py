@@ -452,7 +452,9 @@ class NewDevice(Wire):
     cadence: dict[str, Annotated[float, Field(gt=0, le=31_536_000)]] = Field(
         default_factory=dict, description="quantity -> seconds between readings"
     )
-    starts: Time | None = Field(default=None, description="since when; now where not given")
+    starts: Time | None = Field(
+        default=None, description="since when; by default since it was first heard, or now"
+    )
 
 
 class Adopt(Wire):

@@ -39,7 +39,8 @@ def create(hub: deps.Hub, who: deps.DeviceWriter, body: wire.NewDevice) -> wire.
 
     Its credentials are told here, this once, to those who may issue them.
     """
-    return _register(hub, who, body, body.starts or hub.clock.now(), "devices.create")
+    starts = body.starts or hub.register.first_heard(body.site, body.device) or hub.clock.now()
+    return _register(hub, who, body, starts, "devices.create")
 
 
 @router.get("/devices/waiting", summary="Devices that speak and are not registered")

@@ -68,7 +68,8 @@ def series(  # noqa: PLR0917  (the framework gives them by name)
         limit=limit + 1,
     )
     after = _cursor(found[limit - 1]) if len(found) > limit else None
-    return wire.Observations(items=[shown(r) for r in found[:limit]], next=after)
+    now = hub.clock.now()
+    return wire.Observations(items=[shown(r, now=now) for r in found[:limit]], next=after)
 
 
 @router.get("/patients/{patient}/timeline", summary="Readings, alerts, actions and notes")
@@ -90,7 +91,8 @@ def timeline(
         person.no, without=() if ambient else _AMBIENT, before=before, limit=limit + 1
     )
     happened = hub.timeline.recent(person.no, before=before, limit=limit + 1)
-    items = [_of_reading(r) for r in measured] + [_of_happening(h) for h in happened]
+    now = hub.clock.now()
+    items = [_of_reading(r, now) for r in measured] + [_of_happening(h) for h in happened]
     items.sort(key=lambda item: item.time, reverse=True)
     kept, after = cut(items, limit)
     return wire.Page(items=kept, next=deps.cursor([after]) if after else None)
@@ -154,8 +156,8 @@ def width(text: str) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def shown(reading: readings.Reading, *, now: datetime | None = None) -> wire.Reading:
-    """Return a reading as the API shows it; with ``now`` also its age."""
+def shown(reading: readings.Reading, *, now: datetime) -> wire.Reading:
+    """Return a reading as the API shows it, with its age by the server's clock."""
     quantity = vitals.BY_NO.get(reading.quantity)
     return wire.Reading(
         time=reading.time,
@@ -169,7 +171,7 @@ def shown(reading: readings.Reading, *, now: datetime | None = None) -> wire.Rea
         place=reading.place or None,
         device=ids.public("device", reading.device_no),
         quality=observation.flag_names(reading.flags),
-        age_s=None if now is None else round(max(0.0, (now - reading.time).total_seconds()), 1),
+        age_s=round(max(0.0, (now - reading.time).total_seconds()), 1),
     )
 
 
@@ -226,8 +228,8 @@ def _bucket(bucket: readings.Bucket) -> wire.Bucket:
     )
 
 
-def _of_reading(reading: readings.Reading) -> wire.TimelineItem:
-    item = shown(reading)
+def _of_reading(reading: readings.Reading, now: datetime) -> wire.TimelineItem:
+    item = shown(reading, now=now)
     place = f" in the {item.place}" if item.place and item.code in vitals.BY_NAME else ""
     value = ("yes" if item.value else "no") if isinstance(item.value, bool) else item.value
     unit = f" {item.unit}" if item.unit != "1" else ""

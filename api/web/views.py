@@ -166,7 +166,7 @@ _OPEN = Depends(deps.Open("who signs in has no session yet"))
 @router.get("/sign-in", dependencies=[_OPEN])
 def sign_in_page(
     request: Request,
-    next: Annotated[str, Query(max_length=100)] = "/",
+    next: Annotated[str, Query(max_length=1000)] = "/",
 ) -> Response:
     """Show the form, or go on where somebody is signed in."""
     if request.state.principal is not None:
@@ -180,7 +180,7 @@ def sign_in(
     hub: deps.Hub,
     username: Annotated[str, Form(max_length=auth.MOST)] = "",
     password: Annotated[str, Form(max_length=auth.MOST)] = "",
-    next: Annotated[str, Form(max_length=100)] = "/",
+    next: Annotated[str, Form(max_length=1000)] = "/",
 ) -> Response:
     """Begin a session in a cookie that scripts can't read and other sites can't use."""
     middleware.refuse_foreign(request.headers, hub.settings.public_url)
@@ -417,8 +417,8 @@ def _team(hub: deps.Services, who: security.Principal, asked: str) -> str | None
 
 
 def _target(text: str) -> str:
-    """Return where to go after signing in: an alert or the queue, never another site."""
-    return text if re.fullmatch(r"/alerts/alert_\d{1,18}", text) else "/"
+    """Return where to go after signing in: a page of ours, never another site."""
+    return middleware.own_page(text) or "/"
 
 
 def _clean(text: str) -> str:

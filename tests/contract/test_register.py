@@ -22,7 +22,7 @@ from ingest.storage.vault import Vault, WrongKeyError
 pytestmark = pytest.mark.service
 
 SECRET = "a secret of the tests with 32 letters or more"
-EXAMPLE = Path(__file__).parents[2] / "docs" / "howto" / "examples" / "maple-court.toml"
+EXAMPLE = Path(__file__).parents[2] / "docs" / "howto" / "examples" / "rowan-court.toml"
 NOWHERE = Origin(file="", line=0)
 Load = Callable[..., tuple[int, list[str]]]
 TABLES = (
@@ -102,7 +102,7 @@ def heard(store_url: str, act: Callable[[], Any]) -> set[str]:
 def quarantine(db: pools.Connection, device: str, reason: str = "unregistered") -> None:
     db.execute(
         "INSERT INTO ingest.quarantine (site, device, topic, payload, digest, reason, received_at,"
-        " last_received_at, times) VALUES ('maple-court', %s, 't', 'x', gen_random_uuid()::text"
+        " last_received_at, times) VALUES ('rowan-court', %s, 't', 'x', gen_random_uuid()::text"
         "::bytea, %s, '2026-01-03Z', '2026-01-04Z', 3)",
         [device, reason],
     )
@@ -112,19 +112,23 @@ def quarantine(db: pools.Connection, device: str, reason: str = "unregistered") 
 
 
 def test_what_a_file_says_is_in_the_register(example, store, db):
-    ada = store.person_by_id("ada")
-    assert ada is not None
-    assert (ada.name, ada.nhs_number, ada.born) == ("Ada Example", "9434765919", date(1941, 3, 2))
-    assert (ada.home, ada.site, ada.practice, ada.language) == (
-        "maple-1", "maple-court", "elm", "en",
+    amy = store.person_by_id("amy")
+    assert amy is not None
+    assert (amy.name, amy.nhs_number, amy.born) == (
+        "Amy Example",
+        "9434765919",
+        date(1941, 3, 2),
+    )
+    assert (amy.home, amy.site, amy.practice, amy.language) == (
+        "rowan-1", "rowan-court", "holly", "en",
     )  # fmt: skip
-    assert [c.name for c in ada.contacts] == ["Cora Example", "Dan Neighbour"]
-    assert ada.limits == {
+    assert [c.name for c in amy.contacts] == ["Cora Example", "Dan Neighbour"]
+    assert amy.limits == {
         "spo2": Limit(low=90, high=None),
         "heart_rate": Limit(low=50, high=110),
     }
     assert db.execute("SELECT id, kind, area_no IS NULL FROM alerts.team ORDER BY id").fetchall()
-    oximeter = store.device_named("maple-court", "oximeter-1")
+    oximeter = store.device_named("rowan-court", "oximeter-1")
     assert oximeter is not None
     assert oximeter.cadence == {"spo2": 86400, "heart_rate": 86400}
     (stored,) = db.execute(
@@ -153,25 +157,25 @@ def test_a_check_tells_what_it_would_do_and_does_nothing(load, db):
 
 
 def test_changed_fields_are_updated_and_what_is_not_said_stays(example, load, store):
-    people = '[[people]]\nid = "ada"\nhome = "maple-1"\nname = "Ada Newname"\nphone = ""\n'
+    people = '[[people]]\nid = "amy"\nhome = "rowan-1"\nname = "Amy Newname"\nphone = ""\n'
     code, lines = load(people_toml=people)
     assert (code, lines[0]) == (0, "people       1 updated")
-    ada = store.person_by_id("ada")
-    assert ada is not None
-    assert (ada.name, ada.phone) == ("Ada Newname", None)  # an empty text clears
-    assert ada.communication == "hard of hearing: ring twice"
-    assert len(ada.contacts) == 2
-    assert len(ada.limits) == 2
+    amy = store.person_by_id("amy")
+    assert amy is not None
+    assert (amy.name, amy.phone) == ("Amy Newname", None)  # an empty text clears
+    assert amy.communication == "hard of hearing: ring twice"
+    assert len(amy.contacts) == 2
+    assert len(amy.limits) == 2
 
 
 def test_contacts_that_are_said_replace_the_others(example, load, store):
-    people = '[[people]]\nid = "ada"\nhome = "maple-1"\nname = "Ada Example"\n'
+    people = '[[people]]\nid = "amy"\nhome = "rowan-1"\nname = "Amy Example"\n'
     contact = '[[people.contacts]]\nname = "Eve"\nphone = "101"\n'
     assert load(people_toml=people + contact)[1][0] == "people       1 updated"
     assert load(people_toml=people + contact)[1][0] == "people       1 unchanged"
-    assert [c.name for c in store.person_by_id("ada").contacts] == ["Eve"]
+    assert [c.name for c in store.person_by_id("amy").contacts] == ["Eve"]
     assert load(people_toml=people + "contacts = []\n")[1][0] == "people       1 updated"
-    assert store.person_by_id("ada").contacts == ()
+    assert store.person_by_id("amy").contacts == ()
 
 
 def test_several_files_refer_to_each_other_and_to_what_is_there(load):
@@ -185,11 +189,11 @@ def test_several_files_refer_to_each_other_and_to_what_is_there(load):
 def test_with_one_mistake_nothing_of_any_file_is_loaded(load, db):
     code, lines = load(
         good_toml=EXAMPLE.read_text(),
-        devices_csv="id,site,kind,person\nd-1,maple-court,pendant,adda\n",
+        devices_csv="id,site,kind,person\nd-1,rowan-court,pendant,amyy\n",
     )
     assert code == 1
     assert lines == [
-        'devices.csv:2: person "adda" is not registered; did you mean "ada"?'
+        'devices.csv:2: person "amyy" is not registered; did you mean "amy"?'
         " the id of a person in these files or in the register",
         "1 problem in 2 files: nothing was changed.",
     ]
@@ -206,15 +210,15 @@ home = "nowhere"
 name = ""
 [[people]]
 id = "dora"
-home = "maple-1"
+home = "rowan-1"
 name = "Dora"
 nhs_number = "9434765919"
 [[homes]]
-id = "maple-9"
-site = "mapel-court"
+id = "rowan-9"
+site = "rowna-court"
 [[devices]]
 id = "d-9"
-site = "maple-court"
+site = "rowan-court"
 kind = "pendant"
 person = "carl"
 from = 2026-01-01T00:00:00Z
@@ -225,9 +229,9 @@ from = 2026-01-01T00:00:00Z
         'more.toml:3: home "nowhere" is not registered; the id of a home in these files or in the'
         " register",
         "more.toml:4: name is empty; some text",
-        'more.toml:9: nhs_number is already that of person "ada"; each person has a number of'
+        'more.toml:9: nhs_number is already that of person "amy"; each person has a number of'
         " their own",
-        'more.toml:12: site "mapel-court" is not registered; did you mean "maple-court"? the id of'
+        'more.toml:12: site "rowna-court" is not registered; did you mean "rowan-court"? the id of'
         " a site in these files or in the register",
         "4 problems in 1 file: nothing was changed.",
     ]
@@ -235,7 +239,7 @@ from = 2026-01-01T00:00:00Z
 
 
 def test_two_nhs_numbers_that_were_mixed_up_can_be_put_right(example, load, store):
-    people = "id,home,name,nhs_number\nada,maple-1,Ada,9990000018\nbob,maple-2,Bob,9434765919\n"
+    people = "id,home,name,nhs_number\namy,rowan-1,Amy,9990000018\nbob,rowan-2,Bob,9434765919\n"
     assert load(people_csv=people)[0] == 0
     assert store.person_by_nhs_number("9434765919").id == "bob"
     assert load(people_csv=people)[1][0] == "people       2 unchanged"
@@ -246,17 +250,17 @@ def test_two_nhs_numbers_that_were_mixed_up_can_be_put_right(example, load, stor
 
 def test_a_device_issued_again_ends_with_the_one_before(example, db):
     assert spans(db, "pendant-1") == [
-        ("ada", "maple-1", "2026-01-01", "2026-06-01"),
-        ("bob", "maple-2", "2026-06-01", "infinity"),
+        ("amy", "rowan-1", "2026-01-01", "2026-06-01"),
+        ("bob", "rowan-2", "2026-06-01", "infinity"),
     ]
-    assert spans(db, "pir-kitchen") == [(None, "maple-1", "2026-01-01", "infinity")]
+    assert spans(db, "pir-kitchen") == [(None, "rowan-1", "2026-01-01", "infinity")]
 
 
 def test_it_can_be_issued_again_in_a_later_file_and_the_older_file_changes_nothing(
     example, load, db
 ):
     code, lines = load(
-        later_toml='[[devices]]\nid = "oximeter-1"\nsite = "maple-court"\nkind = "oximeter"\n'
+        later_toml='[[devices]]\nid = "oximeter-1"\nsite = "rowan-court"\nkind = "oximeter"\n'
         'person = "bob"\nfrom = 2026-09-01T00:00:00Z\n'
     )
     assert (code, lines[:2]) == (
@@ -264,8 +268,8 @@ def test_it_can_be_issued_again_in_a_later_file_and_the_older_file_changes_nothi
         ["devices      1 unchanged", "assignments  1 created, 1 updated"],
     )
     expected = [
-        ("ada", "maple-1", "2026-01-01", "2026-09-01"),
-        ("bob", "maple-2", "2026-09-01", "infinity"),
+        ("amy", "rowan-1", "2026-01-01", "2026-09-01"),
+        ("bob", "rowan-2", "2026-09-01", "infinity"),
     ]
     assert spans(db, "oximeter-1") == expected
     assert "unchanged" in load(example_toml=example)[1][-1]
@@ -283,8 +287,8 @@ def test_it_can_be_issued_again_in_a_later_file_and_the_older_file_changes_nothi
 def test_an_assignment_against_a_known_one_is_refused_by_its_line(example, load, db, start, what):
     before = contents(db)
     code, lines = load(
-        later_toml='[[devices]]\nid = "pendant-1"\nsite = "maple-court"\nkind = "pendant"\n'
-        f'home = "maple-1"\n{start}'
+        later_toml='[[devices]]\nid = "pendant-1"\nsite = "rowan-court"\nkind = "pendant"\n'
+        f'home = "rowan-1"\n{start}'
     )
     assert code == 1
     assert lines[0].startswith(f"later.toml:{6 if start else 5}: ")
@@ -294,23 +298,23 @@ def test_an_assignment_against_a_known_one_is_refused_by_its_line(example, load,
 
 def test_readings_of_a_device_issued_again_belong_to_one_person_each(example, db):
     found = register.devices_for(
-        db, [("maple-court", "pendant-1"), ("maple-court", "pir-kitchen"), ("maple-court", "no")]
+        db, [("rowan-court", "pendant-1"), ("rowan-court", "pir-kitchen"), ("rowan-court", "no")]
     )
-    assert set(found) == {("maple-court", "pendant-1"), ("maple-court", "pir-kitchen")}
+    assert set(found) == {("rowan-court", "pendant-1"), ("rowan-court", "pir-kitchen")}
     people = dict(db.execute("SELECT id, no FROM ingest.person").fetchall())
-    pendant = found["maple-court", "pendant-1"]
+    pendant = found["rowan-court", "pendant-1"]
 
     def whose(*moment: int) -> int | None:
         span = pendant.at(datetime(*moment, tzinfo=UTC).timestamp())  # type: ignore[misc]
         return span and span.person_no
 
     assert whose(2025, 12, 31) is None
-    assert whose(2026, 1, 1) == whose(2026, 6, 1, 8, 59, 59) == people["ada"]
+    assert whose(2026, 1, 1) == whose(2026, 6, 1, 8, 59, 59) == people["amy"]
     assert whose(2026, 6, 1, 9) == whose(2036, 1, 1) == people["bob"]
     assert [a.start for a in pendant.assignments] == sorted(
         (a.start for a in pendant.assignments), reverse=True
     )
-    (shared,) = found["maple-court", "pir-kitchen"].assignments
+    (shared,) = found["rowan-court", "pir-kitchen"].assignments
     assert (shared.person_no, shared.end) == (0, float("inf"))
     assert register.devices_for(db, []) == {}
 
@@ -320,39 +324,39 @@ ELM = '[[sites]]\nid = "elm"\nname = "Elm"\n[[homes]]\nid = "elm-1"\nsite = "elm
 
 def test_a_device_and_its_home_have_the_same_site(example, load):
     code, lines = load(
-        elm_toml=ELM + '[[devices]]\nid = "d"\nsite = "elm"\nkind = "pir"\nhome = "maple-1"\n'
-        '[[devices]]\nid = "e"\nsite = "elm"\nkind = "watch"\nperson = "ada"\n'
+        elm_toml=ELM + '[[devices]]\nid = "d"\nsite = "elm"\nkind = "pir"\nhome = "rowan-1"\n'
+        '[[devices]]\nid = "e"\nsite = "elm"\nkind = "watch"\nperson = "amy"\n'
     )
     assert code == 1
-    assert lines[0].startswith('elm.toml:11: home "maple-1" is at site "maple-court", the device')
-    assert lines[1].startswith('elm.toml:16: the home of person "ada" is at site "maple-court"')
+    assert lines[0].startswith('elm.toml:11: home "rowan-1" is at site "rowan-court", the device')
+    assert lines[1].startswith('elm.toml:16: the home of person "amy" is at site "rowan-court"')
 
 
 def test_a_home_keeps_its_site(example, load):
-    code, lines = load(elm_toml=ELM + '[[homes]]\nid = "maple-1"\nsite = "elm"\n')
+    code, lines = load(elm_toml=ELM + '[[homes]]\nid = "rowan-1"\nsite = "elm"\n')
     assert code == 1
-    assert lines[0].startswith('elm.toml:9: home "maple-1" is at site "maple-court"')
+    assert lines[0].startswith('elm.toml:9: home "rowan-1" is at site "rowan-court"')
 
 
 def test_who_moves_within_a_site_takes_their_devices_along(example, load, db):
-    moved = '[[people]]\nid = "ada"\nhome = "maple-2"\nname = "Ada Example"\n'
+    moved = '[[people]]\nid = "amy"\nhome = "rowan-2"\nname = "Amy Example"\n'
     assert load(moved_toml=moved)[0] == 0
-    assert spans(db, "oximeter-1") == [("ada", "maple-2", "2026-01-01", "infinity")]
-    assert spans(db, "pendant-1")[0] == ("ada", "maple-1", "2026-01-01", "2026-06-01")  # past
+    assert spans(db, "oximeter-1") == [("amy", "rowan-2", "2026-01-01", "infinity")]
+    assert spans(db, "pendant-1")[0] == ("amy", "rowan-1", "2026-01-01", "2026-06-01")  # past
     assert "unchanged" in load(moved_toml=moved)[1][-1]
 
 
 def test_who_moves_to_another_site_gives_their_devices_back_first(example, load, store):
-    moved = ELM + '[[people]]\nid = "ada"\nhome = "elm-1"\nname = "Ada Example"\n'
+    moved = ELM + '[[people]]\nid = "amy"\nhome = "elm-1"\nname = "Amy Example"\n'
     code, lines = load(moved_toml=moved)
     assert code == 1
     assert lines[0].startswith("moved.toml:9: that home is at another site than device")
     ended = (
-        '[[devices]]\nid = "oximeter-1"\nsite = "maple-court"\nkind = "oximeter"\nperson = "ada"\n'
+        '[[devices]]\nid = "oximeter-1"\nsite = "rowan-court"\nkind = "oximeter"\nperson = "amy"\n'
         "from = 2026-01-01T00:00:00Z\nto = 2026-01-04T00:00:00Z\n"
     )
     assert load(moved_toml=moved, ended_toml=ended)[0] == 0
-    assert store.person_by_id("ada").site == "elm"
+    assert store.person_by_id("amy").site == "elm"
 
 
 # -- the way to the other parts ------------------------------------------------------------------
@@ -377,8 +381,8 @@ def test_others_are_told_what_changed(load, store_url):
 def test_a_password_that_is_the_same_keeps_its_hash(example, load, db):
     before = register.broker_accounts(db)
     assert [user for user, _ in before] == [
-        "maple-court/onboarding", "maple-court/oximeter-1", "maple-court/pendant-1",
-        "maple-court/pir-kitchen",
+        "rowan-court/onboarding", "rowan-court/oximeter-1", "rowan-court/pendant-1",
+        "rowan-court/pir-kitchen",
     ]  # fmt: skip
     load(example_toml=example)
     assert register.broker_accounts(db) == before
@@ -394,7 +398,7 @@ def test_what_a_device_sent_before_it_was_registered_is_queued(load, db, store_u
         ("oximeter-1", 6),
         ("stranger", 3),
     ]
-    assert [w.device for w in store.waiting(after=("maple-court", "oximeter-1"), limit=9)] == [
+    assert [w.device for w in store.waiting(after=("rowan-court", "oximeter-1"), limit=9)] == [
         "stranger"
     ]
     result: list[Any] = []
@@ -434,7 +438,7 @@ def test_what_was_nobody_s_is_replayed_when_it_becomes_somebody_s(example, load,
 
 def person(**changes: Any) -> registration.Person:
     said: dict[str, Any] = {
-        "id": "dora", "home": "maple-1", "name": "Dora Müller-Example", "nhs_number": None,
+        "id": "dora", "home": "rowan-1", "name": "Dora Müller-Example", "nhs_number": None,
         "born": None, "phone": None, "language": None, "communication": None, "practice": None,
         "scale2": None, "on_oxygen": None, "pregnant": None, "contacts": None, "limits": None,
         "origin": NOWHERE,
@@ -450,23 +454,23 @@ def test_a_person_is_created_found_and_changed(example, store):
     assert store.people([dora.no, 10**9]) == {dora.no: dora}
     assert store.person_by_nhs_number("9990000026") == dora
     assert store.people_named("dor", limit=5) == [dora]
-    assert store.people_named("EXAMPLE", limit=5)[0].name == "Ada Example"
-    assert [p.name for p in store.people_named("exam", limit=5)] == ["Ada Example", "Bob Example"]
+    assert store.people_named("EXAMPLE", limit=5)[0].name == "Amy Example"
+    assert [p.name for p in store.people_named("exam", limit=5)] == ["Amy Example", "Bob Example"]
     assert store.people_named("%", limit=5) == []
     assert store.people_named("_da", limit=5) == []
-    assert {p.id for p in store.people_of_home(dora.home_no)} == {"ada", "dora"}
+    assert {p.id for p in store.people_of_home(dora.home_no)} == {"amy", "dora"}
     limits = {"spo2": Limit(low=88, high=None)}
     change = register.PersonChange(phone="102", scale2=True, limits=limits)
     changed = store.change_person(dora.no, change)
     assert (changed.phone, changed.scale2, changed.contacts) == ("102", True, dora.contacts)
     assert changed.limits["spo2"].low == 88
-    assert store.people_after(0, limit=2)[0].id == "ada"
+    assert store.people_after(0, limit=2)[0].id == "amy"
     assert store.person(10**9) is None
 
 
 def test_a_person_who_can_not_be_is_refused_with_the_key(example, store):
     for said, key in (
-        (person(id="ada"), "id"),
+        (person(id="amy"), "id"),
         (person(nhs_number="9434765919"), "nhs_number"),
         (person(home="nowhere"), "home"),
         (person(practice="nowhere"), "practice"),
@@ -485,39 +489,39 @@ def test_a_device_is_created_told_its_password_once_and_given_to_another(
     example, store, db, store_url
 ):
     quarantine(db, "watch-1")
-    assert store.first_heard("maple-court", "watch-1") == datetime(2026, 1, 2, tzinfo=UTC)
+    assert store.first_heard("rowan-court", "watch-1") == datetime(2026, 1, 2, tzinfo=UTC)
     said = registration.Device(
-        site="maple-court", id="watch-1", kind="watch", model=None, password=None,
+        site="rowan-court", id="watch-1", kind="watch", model=None, password=None,
         cadence={"heart_rate": 600}, origin=NOWHERE,
         assignments=(
             registration.Assignment(
-                person="ada", home=None, start=datetime(2026, 1, 3, tzinfo=UTC), end=None,
+                person="amy", home=None, start=datetime(2026, 1, 3, tzinfo=UTC), end=None,
                 origin=NOWHERE,
             ),
         ),
     )  # fmt: skip
     made, credentials = store.create_device(said)
     assert credentials is not None
-    assert credentials.username == "maple-court/watch-1"
+    assert credentials.username == "rowan-court/watch-1"
     assert credentials.password not in repr(credentials)
     accounts = dict(register.broker_accounts(db))
-    assert broker_password.matches(credentials.password, accounts["maple-court/watch-1"])
-    assert store.first_heard("maple-court", "watch-1") is None  # queued
+    assert broker_password.matches(credentials.password, accounts["rowan-court/watch-1"])
+    assert store.first_heard("rowan-court", "watch-1") is None  # queued
     with pytest.raises(RefusedError):
         store.create_device(said)
-    assert [d.name for d in store.devices_of_person(store.person_by_id("ada").no)] == [
+    assert [d.name for d in store.devices_of_person(store.person_by_id("amy").no)] == [
         "oximeter-1", "watch-1",
     ]  # fmt: skip
     given = store.assign(
         made.no,
         registration.Assignment(
-            person=None, home="maple-2", start=datetime(2026, 2, 1, tzinfo=UTC), end=None,
+            person=None, home="rowan-2", start=datetime(2026, 2, 1, tzinfo=UTC), end=None,
             origin=NOWHERE,
         ),
     )  # fmt: skip
     assert [(a.person, a.home, a.ends is None) for a in given.assignments] == [
-        (None, "maple-2", True),
-        ("ada", "maple-1", False),
+        (None, "rowan-2", True),
+        ("amy", "rowan-1", False),
     ]
     assert (given.model, given.cadence, given.has_credentials) == (None, {"heart_rate": 600}, True)
     renewed: list[register.Credentials] = []
@@ -525,7 +529,7 @@ def test_a_device_is_created_told_its_password_once_and_given_to_another(
         "ingest_credentials"
     }
     accounts = dict(register.broker_accounts(db))
-    assert broker_password.matches(renewed[0].password, accounts["maple-court/watch-1"])
+    assert broker_password.matches(renewed[0].password, accounts["rowan-court/watch-1"])
     with pytest.raises(UnknownError):
         store.new_credentials(10**9)
     with pytest.raises(UnknownError):
@@ -537,7 +541,7 @@ def test_devices_are_listed_by_pages_homes_and_with_their_state(example, store, 
     rest = store.devices_after(store.devices_after(0, limit=2)[-1].no, limit=9)
     assert names + [d.name for d in rest] == ["pendant-1", "oximeter-1", "pir-kitchen"]
     assert store.devices_after(0, limit=9, site="elm") == []
-    home = store.home_by_id("maple-1")
+    home = store.home_by_id("rowan-1")
     assert home is not None
     assert store.home(home.no) == home
     assert {d.name for d in store.devices_of_home(home.no)} == {"oximeter-1", "pir-kitchen"}
@@ -555,11 +559,11 @@ def test_devices_are_listed_by_pages_homes_and_with_their_state(example, store, 
 
 
 def test_the_places_are_listed(example, store):
-    assert [(s.id, s.area, s.homes) for s in store.sites()] == [("maple-court", "north", 2)]
-    assert [(a.id, a.name) for a in store.areas()] == [("north", "North")]
-    assert [(p.id, p.area) for p in store.practices()] == [("elm", "north")]
-    assert [h.id for h in store.homes_after(0, limit=9, site="maple-court")] == [
-        "maple-1", "maple-2",
+    assert [(s.id, s.area, s.homes) for s in store.sites()] == [("rowan-court", "south", 2)]
+    assert [(a.id, a.name) for a in store.areas()] == [("south", "South")]
+    assert [(p.id, p.area) for p in store.practices()] == [("holly", "south")]
+    assert [h.id for h in store.homes_after(0, limit=9, site="rowan-court")] == [
+        "rowan-1", "rowan-2",
     ]  # fmt: skip
 
 
@@ -567,11 +571,11 @@ def test_the_places_are_listed(example, store):
 
 
 def test_an_address_is_encrypted_at_rest_and_opened_on_demand(example, store, db):
-    home = store.home_by_id("maple-1")
+    home = store.home_by_id("rowan-1")
     assert home is not None
     access = store.access(home.no)
     assert access is not None
-    assert access.address == "1 Maple Court, Anytown AN1 1AA"
+    assert access.address == "1 Rowan Court, Anytown AN1 1AA"
     assert access.key_safe == "1066"
     assert "1066" not in repr(access)
     assert store.access(10**9) is None
@@ -600,10 +604,10 @@ def test_keys_can_be_changed_for_all_homes(example, store_url, load):
         both = RegisterStore(pool, vault=Vault(f"{newer},{SECRET}"))
         assert both.renew_encryption() == 1
         newest = RegisterStore(pool, vault=Vault(newer))
-        assert newest.access(newest.home_by_id("maple-1").no).key_safe == "1066"
+        assert newest.access(newest.home_by_id("rowan-1").no).key_safe == "1066"
         oldest = RegisterStore(pool, vault=Vault(SECRET))
         with pytest.raises(WrongKeyError):
-            oldest.access(oldest.home_by_id("maple-1").no)
+            oldest.access(oldest.home_by_id("rowan-1").no)
     finally:
         pool.close()
 
@@ -633,10 +637,10 @@ def test_a_database_without_tables_says_what_to_run(empty_database_url):
 
 def test_two_loadings_at_once_wait_for_each_other(store_url, db):
     with psycopg.connect(store_url) as other:
-        other.execute("INSERT INTO ingest.area (id, name) VALUES ('north', 'N')")
+        other.execute("INSERT INTO ingest.area (id, name) VALUES ('south', 'N')")
         with psycopg.connect(store_url, options="-c lock_timeout=200ms") as late:
             said = registration.Registration(
-                areas=(registration.Area(id="north", name="North", origin=NOWHERE),)
+                areas=(registration.Area(id="south", name="South", origin=NOWHERE),)
             )
             with pytest.raises(errors.StoreUnavailableError):
                 register.register_load.load(late, said, vault=Vault(SECRET), check=False)

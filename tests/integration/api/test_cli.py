@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import httpx
+import psycopg
 import pytest
 
 from api import doctor, settings
@@ -50,6 +51,18 @@ def test_an_account_is_added_listed_used_and_disabled(hub: served.Served) -> Non
     assert telecare("account", "disable", "nora").returncode == 0
     assert httpx.get(f"{hub.url}/api/v1/auth/me", headers=headers).status_code == 401
     assert telecare("account", "disable", "nobody").returncode == 1
+
+
+def test_the_quarantine_is_listed_with_the_first_reason_in_words(database_url: str) -> None:
+    with psycopg.connect(database_url) as db:
+        db.execute(
+            "INSERT INTO ingest.quarantine (site, device, topic, payload, digest, reason, refused,"
+            " received_at, last_received_at) VALUES ('s', 'd', 't', 'x', 'x', 'invalid',"
+            """ '[{"record": 0, "reason": "spo2 has no unit"}]', now(), now())"""
+        )
+    said = _telecare(database_url, "quarantine", "list").stdout
+    assert "invalid" in said
+    assert "spo2 has no unit" in said
 
 
 def test_a_database_is_migrated_once(empty_database_url: str) -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from api import hub, settings
+from api.storage import accounts
+from ingest.storage import pool as pools
 from tests.support import waiting
 from tests.support.folders import short_folder
 from tests.support.ports import free_port
@@ -143,6 +145,17 @@ def test_without_a_secret_key_it_refuses_in_one_sentence(tmp_path: Path) -> None
     said = _refusal(hub.HubOptions(data=tmp_path / "hub"), settings.ApiSettings(_env_file=None))
     assert said.startswith("TELECARE_SECRET_KEY must be set")
     assert "\n" not in said
+    assert not (tmp_path / "hub").exists()
+
+
+def test_a_hub_without_accounts_says_that_nobody_can_sign_in_yet(database_url: str) -> None:
+    assert hub.nobody_can_sign_in(database_url)
+    with pools.open_pool(database_url, name="test", most=1) as pool:
+        kept = accounts.Accounts(pool)
+        kept.add(username="nora", name="Nora", role="nurse", password_hash="x")
+        assert not hub.nobody_can_sign_in(database_url)
+        kept.set_disabled("nora", True)
+        assert hub.nobody_can_sign_in(database_url)
 
 
 def test_a_demonstration_refuses_any_address_but_this_machine_s(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import httpx
@@ -60,6 +61,41 @@ def test_a_stranger_with_a_browser_is_sent_to_sign_in(hub: served.Served) -> Non
         answer = stranger.get("/alerts/alert_3", headers={"Accept": "text/html"})
     assert answer.status_code == 303
     assert answer.headers["location"] == "/sign-in?next=/alerts/alert_3"
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        ("/docs", "/docs"),
+        ("/?team=dn-north&state=open", "/?team=dn-north&state=open"),
+        ("/alerts/alert_3", "/alerts/alert_3"),
+        ("//evil.example/", "/"),
+        ("/alerts//evil.example", "/"),
+        ("/sign-out", "/"),
+    ],
+)
+def test_after_signing_in_one_is_where_one_wanted_to_go(
+    hub: served.Served, path: str, wanted: str
+) -> None:
+    with hub.client() as stranger:
+        sent = stranger.get(hub.url + path, headers={"Accept": "text/html"})
+        assert sent.status_code == 303
+        form = stranger.get(sent.headers["location"]).text
+        (hidden,) = re.findall(r'name="next" value="([^"]*)"', form)
+        assert html.unescape(hidden) == wanted
+        done = stranger.post(
+            "/sign-in",
+            data={"username": "nurse", "password": served.PASSWORD, "next": html.unescape(hidden)},
+        )
+    assert (done.status_code, done.headers["location"]) == (303, wanted)
+
+
+def test_a_load_balancer_asks_for_the_api_alone(hub: served.Served) -> None:
+    with hub.client() as stranger:
+        whole = stranger.get("/readyz")
+        assert whole.status_code == 503
+        assert any("no gateway listens" in reason for reason in whole.json()["reasons"])
+        assert stranger.get("/readyz?scope=api").status_code == 200
 
 
 @pytest.mark.parametrize(

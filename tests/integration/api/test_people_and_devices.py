@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import psycopg
@@ -100,7 +101,7 @@ def test_readings_come_raw_with_their_flags_and_page_by_page(
             flags=int(Quality.LATE) if n == 3 else 0,
         )
     path = f"/api/v1/patients/{hub.person()}/observations"
-    got: list[dict[str, object]] = []
+    got: list[dict[str, Any]] = []
     cursor: str | None = ""
     while cursor is not None:
         query = {"code": "spo2", "limit": "3"} | ({"cursor": cursor} if cursor else {})
@@ -108,9 +109,13 @@ def test_readings_come_raw_with_their_flags_and_page_by_page(
         got += page["items"]
         cursor = page["next"]
     assert [r["value"] for r in got] == [96, 95, 94, 93, 92, 91, 90]
+    ages = [r.pop("age_s") for r in got]
+    assert ages == sorted(ages, reverse=True)
+    assert 0 <= ages[-1] < 3600 <= ages[0] < 7200  # NOW is when the run began
     assert [r["quality"] for r in got if r["quality"]] == [["late"]]
     assert {r["unit"] for r in got} == {"%"}
-    assert nurse.get(path, params={"code": "2708-6"}).json()["items"] == got
+    by_loinc = nurse.get(path, params={"code": "2708-6"}).json()["items"]
+    assert [r["time"] for r in by_loinc] == [r["time"] for r in got]
     assert nurse.get(path, params={"code": "weight"}).json()["items"] == []
     since = (NOW - timedelta(minutes=25)).isoformat()
     assert len(nurse.get(path, params={"since": since}).json()["items"]) == 3
@@ -169,7 +174,9 @@ def test_the_timeline_holds_everything_in_one_order(
         page = nurse.get(path, params={"limit": 3} | ({"cursor": cursor} if cursor else {})).json()
         paged += page["items"]
         cursor = page["next"]
-    assert paged == whole
+    assert [i["what"] for i in paged] == [i["what"] for i in whole]
+    assert [i["time"] for i in paged] == [i["time"] for i in whole]
+    assert all(i["reading"]["age_s"] > 0 for i in whole if i["kind"] == "reading")
 
 
 def test_a_person_is_shown_with_the_newest_readings_and_their_ages(
@@ -207,6 +214,22 @@ def test_a_waiting_device_is_adopted_and_its_messages_are_replayed(
     assert admin.get("/api/v1/devices/waiting").json()["items"] == []
     assert hub.value("SELECT state FROM ingest.quarantine") == "queued"
     assert admin.get(f"/api/v1/devices/{device['id']}").json()["has_credentials"] is True
+
+
+def test_a_waiting_device_that_is_registered_anew_has_its_messages_from_the_first(
+    hub: served.Served, admin: httpx.Client
+) -> None:
+    _quarantine(hub.database_url)
+    body = {
+        "site": "maple-court",
+        "device": "newcomer",
+        "kind": "oximeter",
+        "patient": hub.person(),
+    }
+    device = admin.post("/api/v1/devices", json=body).json()
+    started = datetime.fromisoformat(device["assignments"][0]["starts"])
+    assert started <= NOW - timedelta(hours=1)
+    assert hub.value("SELECT state FROM ingest.quarantine") == "queued"
 
 
 def test_a_device_is_registered_gets_credentials_and_commands(

@@ -47,6 +47,49 @@ def test_rules_are_listed_shown_and_checked() -> None:
     assert RUN.invoke(cli.app, ["rules", "check"]).exit_code == 0
 
 
+def test_a_pack_is_shown_with_its_numbers_and_their_sources() -> None:
+    limits = RUN.invoke(cli.app, ["rules", "show", "limits"]).output
+    spo2 = dict(
+        line.split(maxsplit=1)
+        for line in limits.partition("limits.spo2")[2].partition("\n\n")[0].splitlines()[1:]
+    )
+    assert (spo2["quantity"], spo2["severity"]) == ("spo2 [%]", "urgent")
+    assert (spo2["low"], spo2["high"], spo2["clear_margin"]) == ("93", "-", "1")
+    assert "BTS target" in spo2["source"]
+    news2 = RUN.invoke(cli.app, ["rules", "show", "news2"]).output
+    assert "3 to 8, 1 to 11, 0 to 20, 2 to 24, 3 above" in news2  # RCP NEWS2 2017, chart 1
+    assert "3 to 35, 1 to 36, 0 to 38, 1 to 39, 2 above" in news2
+
+
+def test_files_are_checked_without_a_database_but_not_loaded(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.toml", tmp_path / "bad.toml"
+    good.write_text('[[sites]]\nid = "elm"\nname = "Elm"\n')
+    bad.write_text('[[sites]]\nid = "Elm!"\nname = "Elm"\n')
+    sound = RUN.invoke(cli.app, ["register", "--check", str(good)])
+    assert sound.exit_code == 0
+    assert "1 file checked: sound. What the database holds was not compared" in sound.output
+    wrong = RUN.invoke(cli.app, ["register", "--check", str(bad)])
+    assert wrong.exit_code == 1
+    assert f"{bad}:2: " in wrong.output
+    assert "1 problem in 1 file. What the database holds was not compared" in wrong.output
+    loading = RUN.invoke(cli.app, ["register", str(good)])
+    assert loading.exit_code == 2
+    assert "TELECARE_DATABASE_URL is not set" in loading.output
+
+
+@pytest.mark.parametrize(
+    ("refused", "said"),
+    [
+        ([], ""),
+        ([{"record": 0, "reason": "no time"}, {"record": 1, "reason": "no unit"}], "no time"),
+        ([{"record": None, "reason": "a\x1b[31m\nb"}], "a [31m b"),
+        ([{"record": None, "reason": "x" * 200}], "x" * 67 + "..."),
+    ],
+)
+def test_why_a_message_was_refused_fits_a_line(refused: list[object], said: str) -> None:
+    assert cli._first_refused(refused) == said
+
+
 def test_a_bad_pack_is_told_by_file_and_line(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text('id = "bad"\n')
     done = RUN.invoke(cli.app, ["rules", "check", str(tmp_path)])

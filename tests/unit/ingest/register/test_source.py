@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,9 +74,23 @@ def test_the_same_file_given_twice_is_read_once(tmp_path):
 
 def test_the_examples_of_the_guide_have_no_problem():
     folder = Path(__file__).parents[4] / "docs" / "howto" / "examples"
-    for paths in ([folder / "maple-court.toml"], sorted(folder.glob("*.csv"))):
+    for paths in ([folder / "rowan-court.toml"], sorted(folder.glob("*.csv"))):
         assert paths
         said = reading.read(paths, today=TODAY)
         assert said.problems == ()
         assert said.people
         assert said.devices
+
+
+def test_the_examples_of_the_guide_add_to_a_running_demonstration(tmp_path):
+    folder = Path(__file__).parents[4] / "docs" / "howto" / "examples"
+    demo = tmp_path / "demo.toml"
+    words = ["firmware_sim", "run", "demo", "--register-file", str(demo)]
+    subprocess.run([sys.executable, "-m", *words], check=True, capture_output=True)
+    there = reading.read([demo], today=TODAY)
+    said = reading.read([*folder.glob("*.toml"), *folder.glob("*.csv")], today=TODAY)
+    for kind in ("areas", "practices", "teams", "sites", "homes", "people"):
+        ids = {entry.id for entry in getattr(there, kind)}
+        assert ids.isdisjoint(entry.id for entry in getattr(said, kind)), kind
+    taken = {p.nhs_number for p in there.people if p.nhs_number}
+    assert taken.isdisjoint(p.nhs_number for p in said.people)
