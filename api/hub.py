@@ -91,7 +91,7 @@ def nobody_can_sign_in(database_url: str) -> bool:
     try:
         with pools.open_pool(database_url, name="hub", most=1) as pool:
             return all(account.disabled for account in account_store.Accounts(pool).every())
-    except errors.StoreUnavailableError:
+    except errors.HubError:
         return False
 
 

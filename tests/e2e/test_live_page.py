@@ -174,6 +174,23 @@ def test_it_fits_a_telephone(browser: Browser, hub: served.Served) -> None:
                 assert box["height"] >= 44  # WCAG 2.5.5
 
 
+def test_on_a_telephone_acknowledging_needs_no_scrolling(
+    browser: Browser, hub: served.Served
+) -> None:
+    alert = hub.alert()
+    with nurse(browser, hub, width=390) as page:
+        page.goto(f"{hub.url}/alerts/{alert}")
+        page.locator("#live.is-live").wait_for()
+        button = page.get_by_role("button", name="Acknowledge: I have it")
+        box = button.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] < 667  # a small telephone's height
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        button.click()
+        page.get_by_text("Acknowledged. The alert is yours").wait_for()
+        assert button.count() == 0
+
+
 def test_a_form_from_elsewhere_is_refused(browser: Browser, hub: served.Served) -> None:
     alert = hub.alert()
     with nurse(browser, hub) as page:
