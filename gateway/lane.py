@@ -34,6 +34,9 @@ _SESSION_EXPIRY_S = 7 * 86_400
 _PROBE_EVERY_S = 5.0
 _QUIET_S = 3.0  # nothing came for so long after unsubscribing: the broker holds nothing more
 _IDLE_S = 0.5
+_BUSY, _WORTH_A_COMMIT, _GATHER_S = 50, 600, 0.025
+"""A batch writes a row of the log for each shard it touches, so many small batches cost more than
+their readings. While measurements come in crowds, a batch is let gather; alarms never wait."""
 _BACK_OFF_S = (0.2, 10.0)  # first and longest wait, doubled in between
 _TO_BROKER_S = 1.0
 """The longest wait for a broker: mosquitto 2.0 forgets shared subscriptions when it is restarted
@@ -134,6 +137,7 @@ class LaneSession:
                 target=self._write_loop, name=f"{client.client_id}-writer", daemon=True
             ),
         ]
+        self._last_batch = 0
         self.crashed: BaseException | None = None
 
     def start(self) -> None:
@@ -303,6 +307,10 @@ class LaneSession:
         with self._changed:
             if not self._inbox:
                 self._changed.wait(_IDLE_S)
+            few = len(self._inbox) < _WORTH_A_COMMIT
+        if self.lane == "obs" and few and self._last_batch >= _BUSY:
+            self._stop.wait(_GATHER_S)
+        with self._changed:
             taken: list[tuple[int, Envelope]] = []
             size = 0
             while self._inbox and len(taken) < self._bounds.batch_messages:
@@ -310,7 +318,7 @@ class LaneSession:
                 if taken and size > self._bounds.batch_bytes:
                     break
                 taken.append(self._inbox.popleft())
-            self._unwritten = len(taken)
+            self._unwritten = self._last_batch = len(taken)
             return taken
 
     def _write(self, store: Store, taken: list[tuple[int, Envelope]]) -> None:

@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -301,55 +301,75 @@ def _plain_news2(
     return total
 
 
-def _median(measure: Callable[[], float], repeats: int) -> float:
-    return float(np.median([measure() for _ in range(repeats)]))
+class Pairs:
+    """A figure and its reference, measured one after the other several times."""
+
+    def __init__(self) -> None:
+        self._pairs: list[tuple[float, float]] = []
+
+    def add(self, value: float, reference: float) -> None:
+        """Add what was measured."""
+        self._pairs.append((value, reference))
+
+    @property
+    def value(self) -> float:
+        """The figure's median."""
+        return float(np.median([v for v, _ in self._pairs]))
+
+    @property
+    def reference(self) -> float:
+        """The reference's median."""
+        return float(np.median([r for _, r in self._pairs]))
+
+    def told(self) -> dict[str, Any]:
+        """Return the medians, and the median, least and greatest of the ratios pair by pair."""
+        ratios = sorted(v / r for v, r in self._pairs)
+        return {
+            "value": round(self.value),
+            "ratio": round(float(np.median(ratios)), 3),
+            "ratios": [round(r, 3) for r in ratios],
+            "reference": round(self.reference),
+        }
 
 
 def run(sizes: Sizes) -> dict[str, Any]:
-    """Measure everything and return it."""
-    with whole_hub() as hub:
+    """Measure everything and return it; each figure right after its reference, as pairs."""
+    with whole_hub() as hub, bare_broker(hub.folder) as broker:
         bench = Bench(hub, sizes)
         bench.register()
         nurse = hub.login("nurse")
         time.sleep(8)
         idle_memory = bench.memory()
         idle = bench.alarms(nurse)
-        singles, dups = [], []
+        singles, dups, twos, packed = Pairs(), Pairs(), Pairs(), Pairs()
         for _ in range(sizes.repeats):
-            singles.append(bench.ingest(count=sizes.messages)["messages_per_s"])
-            dups.append(bench.ingest(count=sizes.messages, duplicates=1.0)["messages_per_s"])
-        packed, copied = [], []
+            reference = broker.consume(sizes)
+            singles.add(bench.ingest(count=sizes.messages)["messages_per_s"], reference)
+            repeated = bench.ingest(count=sizes.messages, duplicates=1.0)
+            dups.add(repeated["messages_per_s"], reference)
         for _ in range(sizes.repeats):
-            packed.append(bench.ingest(count=sizes.packs, pack=20)["readings_per_s"])
-            copied.append(bench.raw_copy())
-        single = float(np.median(singles))
-        loaded = bench.alarms(nurse, rate=0.7 * single)
+            readings = bench.ingest(count=sizes.packs, pack=20)["readings_per_s"]
+            packed.add(readings, bench.raw_copy())
+        loaded = bench.alarms(nurse, rate=0.7 * singles.value)
         peak = bench.memory()
         with bench.second_gateway():
-            twos = [
-                bench.ingest(count=sizes.messages)["messages_per_s"] for _ in range(sizes.repeats)
-            ]
-        bares = _bare(hub.folder, sizes)
+            for _ in range(sizes.repeats):
+                reference = broker.consume(sizes)
+                twos.add(bench.ingest(count=sizes.messages)["messages_per_s"], reference)
         bench.db.close()
-    bare, raw = float(np.median(bares)), float(np.median(copied))
-
-    def against(values: list[float], reference: float) -> dict[str, float]:
-        value = float(np.median(values))
-        return {"value": round(value), "ratio": round(value / reference, 3)}
-
     return {
         "machine": {"cores": os.cpu_count(), "load": [round(x, 2) for x in os.getloadavg()]},
         "ingest": {
             "single": {
-                **against(singles, bare),
-                "two_gateways": against(twos, bare),
-                "one_percent_duplicates": against(dups, bare),
-                "bare_paho_consumer": round(bare),
+                **singles.told(),
+                "two_gateways": twos.told(),
+                "one_percent_duplicates": dups.told(),
+                "bare_paho_consumer": round(singles.reference),
                 "unit": "durable messages/s",
             },
             "packed": {
-                **against(packed, raw),
-                "raw_copy": round(raw),
+                **packed.told(),
+                "raw_copy": round(packed.reference),
                 "unit": "durable readings/s",
             },
         },
@@ -367,33 +387,44 @@ def run(sizes: Sizes) -> dict[str, Any]:
     }
 
 
-def _bare(folder: Path, sizes: Sizes) -> list[float]:
-    """Return the reference: messages/s of a stock paho consumer that only acknowledges.
+class BareBroker:
+    """A broker with the hub's settings and a stock paho consumer that only acknowledges.
 
-    On a broker of its own with the hub's settings, so that no session of the hub's collects the
-    same messages; the hub is idle meanwhile.
+    The reference has a broker of its own, so that no session of the hub's collects the same
+    messages; the hub is idle meanwhile.
     """
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._user = f"{SITE}/onboarding"
+        broker.add(self._user)
+
+    def consume(self, sizes: Sizes) -> float:
+        """Return messages/s from the first to the last."""
+        hub_user = urlsplit(self._broker.hub_url)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.consumer", self._broker.host,
+             str(self._broker.port), unquote(hub_user.username or ""),
+             unquote(hub_user.password or ""), str(sizes.messages)],
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == "ready"
+        generate(self._broker.url(self._user), sizes.devices, "--count", str(sizes.messages))
+        seconds = float(process.stdout.readline())
+        process.wait(10)
+        return sizes.messages / seconds
+
+
+@contextmanager
+def bare_broker(folder: Path) -> Iterator[BareBroker]:
+    """Run the reference's broker for the block."""
     broker = Broker(folder / "bare-broker")
     broker.start()
     try:
-        user = f"{SITE}/onboarding"
-        broker.add(user)
-        hub_user = urlsplit(broker.hub_url)
-        return [_consume(broker, user, hub_user, sizes) for _ in range(sizes.repeats)]
+        yield BareBroker(broker)
     finally:
         broker.stop()
-
-
-def _consume(broker: Broker, user: str, hub_user: SplitResult, sizes: Sizes) -> float:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.benchmarks.consumer", broker.host, str(broker.port),
-         unquote(hub_user.username or ""), unquote(hub_user.password or ""), str(sizes.messages)],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert process.stdout.readline().strip() == "ready"
-    generate(broker.url(user), sizes.devices, "--count", str(sizes.messages))
-    return sizes.messages / float(process.stdout.readline())
 
 
 def load(url: str, devices: int, *args: str) -> subprocess.Popen[str]:
