@@ -53,7 +53,18 @@ class _BufferedSocket:
         self._raw = raw
         self._in = b""
         self._at = 0
+        self._ended = False
+        self.starved = False  # a PUBLISH begins in the buffer, its rest is still to come
         self._out = bytearray()
+
+    def fill(self) -> None:
+        """Read what the system has, behind what is left; nothing there is no error."""
+        try:
+            data = self._raw.recv(_READ_SIZE)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return
+        self._in, self._at = self._in[self._at :] + data, 0
+        self._ended, self.starved = not data, False
 
     def recv(self, size: int) -> bytes:
         at = self._at
@@ -73,7 +84,10 @@ class _BufferedSocket:
         """
         data, at = self._in, self._at
         end = len(data)
-        if at + 2 >= end or data[at] & _KIND != _PUBLISH_QOS_1:
+        if at >= end or data[at] & _KIND != _PUBLISH_QOS_1:
+            return None
+        if at + 2 >= end:
+            self._wait_for_more()
             return None
         length, shift, body = 0, 0, at + 1
         while True:
@@ -83,10 +97,16 @@ class _BufferedSocket:
             if byte < _MORE:
                 break
             shift += 7
-            if body >= end or shift > _LONGEST_SHIFT:
+            if shift > _LONGEST_SHIFT:
+                return None  # malformed: paho says so to the broker
+            if body >= end:
+                self._wait_for_more()
                 return None
         stop = body + length
-        if stop > end or length < _SHORTEST:
+        if stop > end:
+            self._wait_for_more()
+            return None
+        if length < _SHORTEST:
             return None
         name = body + 2 + (data[body] << 8 | data[body + 1])
         if name + 2 >= stop or data[name + 2] != 0:
@@ -94,6 +114,10 @@ class _BufferedSocket:
         self._at = stop
         mid = data[name] << 8 | data[name + 1]
         return data[body + 2 : name], data[name + 3 : stop], mid, bool(data[at] & 1)
+
+    def _wait_for_more(self) -> None:
+        """Leave a packet until it is whole; one that was cut off by the end is paho's to notice."""
+        self.starved = not self._ended
 
     def send(self, data: bytes) -> int:
         self._out += data
@@ -112,7 +136,7 @@ class _BufferedSocket:
     def readable(self) -> bool:
         """Say whether there is something to read without asking the system."""
         pending = self._raw.pending() if isinstance(self._raw, ssl.SSLSocket) else 0
-        return self._at < len(self._in) or pending > 0
+        return (self._at < len(self._in) and not self.starved) or pending > 0
 
     def unsent(self) -> bool:
         return bool(self._out)
@@ -274,13 +298,16 @@ class BrokerClient:
 
     def _read(self) -> None:
         sock = self._sock()
+        if sock is not None and self._paho.between_packets():
+            with contextlib.suppress(OSError):  # paho meets it again, and knows what to do
+                sock.fill()
         for _ in range(_MOST_AT_ONCE):
             if sock is None:
                 return
             found = sock.take_publish() if self._paho.between_packets() else None
             if found is not None:
                 self._short(*found)
-            elif self._paho.loop_read() != paho.MQTT_ERR_SUCCESS:
+            elif sock.starved or self._paho.loop_read() != paho.MQTT_ERR_SUCCESS:
                 return
             else:
                 sock = self._sock()
