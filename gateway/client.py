@@ -10,6 +10,7 @@ import select
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ from gateway.errors import BrokerUnavailableError
 from gateway.settings import BrokerAddress
 
 _KEEPALIVE_S = 10
+_WAIT_STEP_S = 0.05
 _READ_SIZE = 256 * 1024
 _MOST_AT_ONCE = 400  # packets handled before the owner gets its turn
 _KIND, _PUBLISH_QOS_1 = 0xF6, 0x32  # packet type and QoS; not the dup and retain bits
@@ -54,6 +56,7 @@ class _BufferedSocket:
         self._in = b""
         self._at = 0
         self._ended = False
+        self.received = 0  # bytes so far
         self.starved = False  # a PUBLISH begins in the buffer, its rest is still to come
         self._out = bytearray()
 
@@ -64,6 +67,7 @@ class _BufferedSocket:
         except (BlockingIOError, ssl.SSLWantReadError):
             return
         self._in, self._at = self._in[self._at :] + data, 0
+        self.received += len(data)
         self._ended, self.starved = not data, False
 
     def recv(self, size: int) -> bytes:
@@ -71,6 +75,7 @@ class _BufferedSocket:
         if at >= len(self._in):
             self._in, self._at = b"", 0
             self._in = self._raw.recv(_READ_SIZE)
+            self.received += len(self._in)
             at = 0
         piece = self._in[at : at + size]
         self._at = at + len(piece)
@@ -292,6 +297,12 @@ class BrokerClient:
         self._paho.loop_misc()
         return wake is not None and wake in ready
 
+    @property
+    def _heard(self) -> int:
+        """How many bytes the broker has sent on this connection."""
+        sock = self._sock()
+        return sock.received if sock is not None else 0
+
     def _sock(self) -> _BufferedSocket | None:
         found: Any = self._paho.socket()
         return found if isinstance(found, _BufferedSocket) else None
@@ -325,15 +336,21 @@ class BrokerClient:
                 self.connected, self.dropped = False, True
 
     def wait(self, until: Callable[[], bool], timeout: float) -> bool:
-        """Work until the condition holds; false when it did not in time."""
-        slices = max(1, round(timeout / 0.05))
-        for _ in range(slices):
-            if until():
-                return True
-            self.step(0.05)
+        """Work until the condition holds; false when it did not in so long a silence.
+
+        What is awaited stands behind what the broker sent before: a backlog is no silence.
+        """
+        deadline = time.monotonic() + timeout
+        while not until():
+            heard = self._heard
+            self.step(_WAIT_STEP_S)
             if self.dropped:
                 return until()
-        return until()
+            if self._heard != heard:
+                deadline = time.monotonic() + timeout
+            elif time.monotonic() >= deadline:
+                return until()
+        return True
 
     def ack(self, mids: list[int]) -> None:
         """Tell the broker that these messages are safely kept."""
