@@ -43,6 +43,9 @@ class Ticker:
     def stop(self) -> None:
         """Begin nothing more. Jobs that wait for a session end when their pool is closed."""
         if self._scheduler.running:
+            # its thread may be about to start a job, which a stopped scheduler can't: it would
+            # end with an error of its own
+            self._scheduler.remove_all_jobs()
             self._scheduler.shutdown(wait=False)
 
     def _guarded(self, job: Callable[[], object], name: str) -> None:

@@ -24,7 +24,10 @@ def _redact(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typ
 def configure(role: str, level: str = "INFO") -> None:
     """Send the process's logs to stderr, one line each, JSON unless a person is watching."""
     shown: Any = (
-        structlog.dev.ConsoleRenderer(colors=True)
+        # never the prettier tracebacks: they print what the variables hold
+        structlog.dev.ConsoleRenderer(
+            colors=True, exception_formatter=structlog.dev.plain_traceback
+        )
         if sys.stderr.isatty()
         else structlog.processors.JSONRenderer()
     )
