@@ -59,6 +59,7 @@ class Bench:
     def __init__(self, hub: WholeHub, sizes: Sizes) -> None:
         self.hub = hub
         self.sizes = sizes
+        self.cpu_us: dict[str, float] = {}  # CPU a message of the last run, by role
         self.environment = hub.environment
         self.db = psycopg.connect(self.environment["TELECARE_DATABASE_URL"], autocommit=True)
         self.url = f"mqtt://{SITE}%2Fonboarding:{ONBOARDING}@127.0.0.1:{hub.mqtt_port}"
@@ -90,6 +91,7 @@ class Bench:
     def ingest(self, *, count: int, pack: int = 1, duplicates: float = 0.0) -> dict[str, float]:
         """Return durable messages/s and readings/s of the hub, from first to last commit."""
         self._empty()
+        before = self._cpu()
         report = generate(
             self.url, self.sizes.devices, "--count", str(count), "--pack", str(pack),
             "--duplicates", str(duplicates),
@@ -102,11 +104,27 @@ class Bench:
             rows, seconds = self._logged()
         if rows != wanted:
             raise AssertionError(f"{rows} of {wanted} readings were stored")
+        after = self._cpu()
+        spent = {role: after[role] - before.get(role, 0.0) for role in after}
+        self.cpu_us = {r: round(t / count * 1e6, 1) for r, t in spent.items() if t > 0}
+        self.cpu_us["generator"] = round(report["cpu_s"] / count * 1e6, 1)
         messages = count * (1 - duplicates / 100) if duplicates else count
         return {
             "messages_per_s": round(messages / seconds, 1),
             "readings_per_s": round(rows / seconds, 1),
         }
+
+    def _cpu(self) -> dict[str, float]:
+        """Return the CPU time each role has taken so far, every gateway counted. [s]"""
+        found: dict[str, float] = {}
+        here = psutil.Process(os.getpid())
+        for process in here.children(recursive=True):
+            try:
+                role, times = _role(process.cmdline()), process.cpu_times()
+            except psutil.Error:
+                continue
+            found[role] = found.get(role, 0.0) + times.user + times.system
+        return found
 
     def raw_copy(self) -> float:
         """Return rows/s of a plain binary COPY of the rows just stored, into the same table."""
@@ -356,13 +374,14 @@ def run(sizes: Sizes) -> dict[str, Any]:
             for _ in range(sizes.repeats):
                 reference = broker.consume(sizes)
                 twos.add(bench.ingest(count=sizes.messages)["messages_per_s"], reference)
+            profile = bench.cpu_us
         bench.db.close()
     return {
         "machine": {"cores": os.cpu_count(), "load": [round(x, 2) for x in os.getloadavg()]},
         "ingest": {
             "single": {
                 **singles.told(),
-                "two_gateways": twos.told(),
+                "two_gateways": {**twos.told(), "cpu_us_per_message": profile},
                 "one_percent_duplicates": dups.told(),
                 "bare_paho_consumer": round(singles.reference),
                 "unit": "durable messages/s",
@@ -475,7 +494,15 @@ def table(figures: dict[str, Any]) -> str:
          f"{figures['rules']['score']['ratio']}x", "(rules core)", None),
     ]  # fmt: skip
     mark = {True: "met", False: "NOT MET", None: ""}
-    return "\n".join(f"{a:<30}{b:<28}{c:<14}{mark[d]}" for a, b, c, d in rows)
+    lines = [f"{a:<30}{b:<28}{c:<14}{mark[d]}" for a, b, c, d in rows]
+    profile = single["two_gateways"]["cpu_us_per_message"]
+    total, cores = sum(profile.values()), figures["machine"]["cores"]
+    parts = ", ".join(f"{role} {us:g}" for role, us in profile.items())
+    lines.append(
+        f"what bounds two gateways: {total:.0f} us of CPU a message ({parts}) on {cores} cores:"
+        f" at most {cores / total * 1e6:.0f}/s"
+    )
+    return "\n".join(lines)
 
 
 def main() -> None:
