@@ -30,8 +30,7 @@ from ingest.pipeline import Pipeline
 from ingest.ports import Store, Stores
 from ingest.telemetry import REGISTRY, logger
 
-_SESSION_EXPIRY_S = 7 * 86_400
-_PROBE_EVERY_S = 5.0
+PROBE_EVERY_S = 5.0
 _QUIET_S = 3.0  # nothing came for so long after unsubscribing: the broker holds nothing more
 _IDLE_S = 0.5
 _BUSY, _WORTH_A_COMMIT, _GATHER_S = 50, 600, 0.025
@@ -210,7 +209,7 @@ class LaneSession:
             if self._retiring:
                 self._look_whether_drained(now)
             elif now >= probe_at:
-                probe_at = now + _PROBE_EVERY_S
+                probe_at = now + PROBE_EVERY_S
                 self._client.publish(self._probe, b"probe")
             woken = self._client.step(
                 _IDLE_S, self._wake_read, read=self._held < self._bounds.held_bytes

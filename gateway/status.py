@@ -14,14 +14,13 @@ from prometheus_client import Gauge
 from gateway import presence, topics
 from gateway.client import BrokerClient, Received
 from gateway.errors import BrokerUnavailableError
-from gateway.lane import pause
+from gateway.lane import PROBE_EVERY_S, pause
 from ingest.batch import kept_as
 from ingest.kernel.clock import Clock
 from ingest.kernel.errors import PoisonError, StoreUnavailableError
 from ingest.ports import DeviceState, Presence
 from ingest.telemetry import REGISTRY, logger
 
-_PROBE_EVERY_S = 5.0
 _STEP_S = 0.5
 
 DROPPED = Gauge(
@@ -90,7 +89,7 @@ class StatusSession:
         while self._client.connected and not self._stop.is_set():
             now = self._clock.monotonic()
             if now >= probe_at:
-                probe_at = now + _PROBE_EVERY_S
+                probe_at = now + PROBE_EVERY_S
                 self._client.publish(topics.probe(self._client.client_id), b"probe")
             self._client.step(_STEP_S)
             waiting, self._waiting = self._waiting, []
