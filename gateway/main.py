@@ -163,7 +163,7 @@ def positions(settings: GatewaySettings) -> list[Position]:
 
 
 def _quieten_collector() -> None:
-    """Let the cycle collector look seldom: a quarter of the gateway's CPU went into it.
+    """Let the cycle collector look seldom: it took a good part of the gateway's CPU under load.
 
     A message is thousands of small objects and no cycle; what is not in a cycle is freed at once.
     """
