@@ -41,6 +41,7 @@ _TABLE: dict[str, dict[str, Linear]] = {
                "mol/m3": _SAME},
     "L": {"L": _SAME, "l": _SAME, "mL": Linear(scale=0.001), "ml": Linear(scale=0.001),
           "m3": Linear(scale=1000.0)},
+    "lx": {"lx": _SAME, "lux": _SAME},
     "1": {"1": _SAME, "": _SAME, "count": _SAME, "{steps}": _SAME, "{INR}": _SAME, "bool": _SAME,
           "//": _SAME},
 }  # fmt: skip

@@ -94,6 +94,8 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity(no=31, name="muscle_mass", label="Muscle mass", kind=_N, unit="kg", low=5, high=120),
     Quantity(no=32, name="skin_temperature", label="Skin temperature", kind=_N, unit="Cel",
              low=15, high=45),
+    Quantity(no=33, name="illuminance", label="Illuminance", kind=_N, unit="lx", place=True,
+             low=0, high=200_000),
 )  # fmt: skip
 PLAUSIBLE_SOURCE = _PLAUSIBLE
 

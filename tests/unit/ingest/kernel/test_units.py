@@ -34,6 +34,8 @@ WORKED = [
     ("/min", "bpm", 72.0, 72.0, "the same"),
     ("L", "mL", 2_400.0, 2.4, "SI prefix"),
     ("L", "m3", 0.0024, 2.4, "1 m3 = 1000 L"),
+    ("lx", "lx", 320.0, 320.0, "RFC 8428 12.1"),
+    ("lx", "lux", 320.0, 320.0, "the same, written out"),
     ("1", "count", 12.0, 12.0, "the same"),
 ]  # fmt: skip
 

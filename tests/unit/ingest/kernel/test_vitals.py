@@ -15,7 +15,7 @@ CONTRACT = {
     "motion": "1", "door_open": "1", "bed_occupied": "1", "chair_occupied": "1",
     "room_temperature": "Cel", "humidity": "%", "fall": "1", "sos": "1", "smoke": "1",
     "carbon_monoxide": "1", "flood": "1", "pill_taken": "1", "tamper": "1", "mains": "1",
-    "battery": "%", "symptom": "1",
+    "battery": "%", "symptom": "1", "illuminance": "lx",
 }  # fmt: skip
 
 
