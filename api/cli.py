@@ -166,17 +166,19 @@ def register(
     """Load sites, teams, homes, people and devices. Loading the same again changes nothing."""
     from ingest.register import command  # noqa: PLC0415
 
+    check_trigger = None  # any text is taken for a trigger's
     with _told():
         config = _settings()
         try:
             if check and not config.database_url.get_secret_value():
-                code, lines = command.check_files(files)
+                code, lines = command.check_files(files, check_trigger=check_trigger)
             else:
                 code, lines = command.register_files(
                     files,
                     check=check,
                     database_url=config.require_database(),
                     secret=config.require_secret(),
+                    check_trigger=check_trigger,
                 )
         except errors.SettingsError as error:
             code, lines = _NO_WAY_TO_TELL, [str(error), "Nothing was changed."]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 
-from ingest.kernel import nhs_number
+from ingest.kernel import conditions, nhs_number, vitals
 
 
 def rfc3339(moment: datetime) -> str:
@@ -35,12 +35,26 @@ def _nhs(text: str) -> str:
     return nhs_number.normalise(text)
 
 
+def _condition(name: str) -> str:
+    if name not in conditions.BY_NAME:
+        raise ValueError(f"no such condition: allowed are {', '.join(conditions.BY_NAME)}")
+    return name
+
+
 Time = Annotated[
     datetime, AfterValidator(_aware), PlainSerializer(rfc3339, return_type=str, when_used="json")
 ]
 Text = Annotated[str, AfterValidator(_no_nul), Field(min_length=1, max_length=200)]
+Expression = Annotated[str, AfterValidator(_no_nul), Field(min_length=1, max_length=1000)]
 LongText = Annotated[str, AfterValidator(_no_nul), Field(min_length=1, max_length=2000)]
 NhsNumber = Annotated[str, AfterValidator(_nhs), Field(max_length=20)]
+Condition = Annotated[
+    str,
+    AfterValidator(_condition),
+    Field(max_length=40, json_schema_extra={"enum": list(conditions.BY_NAME)}),
+]
+Room = Annotated[str, Field(pattern=f"^{vitals.PLACE}$")]
+RiskBand = Literal["green", "amber", "red"]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
 Phone = Annotated[str, Field(pattern=r"^\+?[0-9 ()-]{3,30}$")]
 Version = Annotated[
@@ -161,6 +175,28 @@ class Limit(Wire):
     high: float | None = Field(default=None, allow_inf_nan=False)
 
 
+class Trigger(Wire):
+    """A rule that holds for one person: what raises it, what ends it, how long it has to hold."""
+
+    model_config = _example(
+        {
+            "id": "low-spo2",
+            "title": "Oxygen below the plan's level",
+            "severity": "urgent",
+            "when": "spo2 < '88 %'",
+            "clear": "spo2 >= '90 %'",
+            "for": "20 min",
+        }
+    )
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = Field(description="within the person")
+    title: Text
+    severity: Severity
+    when: Expression
+    clear: Expression | None = None
+    lasting: Text | None = Field(default=None, alias="for")
+
+
 _PERSON = {
     "name": "Ada Example",
     "nhs_number": "943 476 5919",
@@ -172,6 +208,18 @@ _PERSON = {
     "practice": "high-street",
     "contacts": [{"name": "Joan Example", "relation": "daughter", "phone": "020 7946 0001"}],
     "limits": {"spo2": {"low": 88, "high": None}},
+    "conditions": ["copd", "falls_risk"],
+    "risk_band": "amber",
+    "triggers": [
+        {
+            "id": "low-spo2",
+            "title": "Oxygen below the plan's level",
+            "severity": "urgent",
+            "when": "spo2 < '88 %'",
+            "clear": None,
+            "for": "20 min",
+        }
+    ],
     "scale2": False,
     "on_oxygen": False,
     "pregnant": False,
@@ -194,6 +242,9 @@ class NewPerson(Wire):
     practice: Slug | None = None
     contacts: list[Contact] = Field(default_factory=list, max_length=20)
     limits: dict[str, Limit] = Field(default_factory=dict)
+    conditions: list[Condition] = Field(default_factory=list, max_length=40)
+    risk_band: RiskBand | None = Field(default=None, description="null: not assessed")
+    triggers: list[Trigger] = Field(default_factory=list, max_length=40)
     scale2: bool = False
     on_oxygen: bool = False
     pregnant: bool = False
@@ -214,6 +265,13 @@ class PersonChange(Wire):
     practice: Slug | None = None
     contacts: list[Contact] | None = Field(default=None, max_length=20)
     limits: dict[str, Limit] | None = None
+    conditions: list[Condition] | None = Field(default=None, max_length=40)
+    risk_band: RiskBand | Literal[""] | None = Field(
+        default=None, description="an empty text: not assessed"
+    )
+    triggers: list[Trigger] | None = Field(
+        default=None, max_length=40, description="replaces them all"
+    )
     scale2: bool | None = None
     on_oxygen: bool | None = None
     pregnant: bool | None = None
@@ -365,6 +423,9 @@ class Person(Wire):
     practice: str | None
     contacts: list[Contact]
     limits: dict[str, Limit]
+    conditions: list[str]
+    risk_band: str | None = Field(description="green, amber or red; null: not assessed")
+    triggers: list[Trigger]
     scale2: bool
     on_oxygen: bool
     pregnant: bool
@@ -447,6 +508,7 @@ class NewDevice(Wire):
     device: Slug
     kind: Text
     model: Text | None = None
+    place: Room | None = Field(default=None, description="the room it is in")
     patient: str | None = Field(default=None, description="who wears it; else give a home")
     home: Slug | None = Field(default=None, description="which home shares it")
     cadence: dict[str, Annotated[float, Field(gt=0, le=31_536_000)]] = Field(
@@ -468,6 +530,7 @@ class Adopt(Wire):
     device: Slug
     kind: Text
     model: Text | None = None
+    place: Room | None = Field(default=None, description="the room it is in")
     patient: str | None = None
     home: Slug | None = None
     cadence: dict[str, Annotated[float, Field(gt=0, le=31_536_000)]] = Field(default_factory=dict)
@@ -489,6 +552,7 @@ class Device(DeviceBrief):
     """A device, whose it is, and how it does."""
 
     model: str | None
+    place: str | None = Field(description="the room it is in")
     cadence: dict[str, float]
     assignments: list[Assignment]
     has_credentials: bool

@@ -28,7 +28,7 @@ _LONGEST_RECEIPT_ID = 1_000
 _MOST_CACHED = 50_000
 _LONGEST_CACHED = 200
 _FIRST_DATE, _LAST_DATE = -62_135_596_800.0, 253_402_300_800.0  # years 1 to 9999
-_PART = re.compile(r"[a-z0-9_.-]{1,40}\Z")
+_PART = re.compile(rf"{vitals.PLACE}\Z")
 
 
 @dataclass(slots=True)

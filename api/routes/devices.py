@@ -135,6 +135,7 @@ def shown(device: register.Device) -> wire.Device:
     return wire.Device(
         **_members(device),
         model=device.model,
+        place=device.place,
         cadence=dict(device.cadence),
         assignments=[
             wire.Assignment(
@@ -191,6 +192,7 @@ def _register(
             model=body.model,
             password=None,
             cadence=_cadence(body.cadence),
+            place=body.place,
             assignments=(
                 registration.Assignment(
                     person=person.id if person else None,

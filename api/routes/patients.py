@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from fastapi import APIRouter
 
 from api import deps, errors, security, wire
 from api.routes import devices, observations
-from ingest.kernel import ids, nhs_number, registration, vitals
+from ingest.kernel import conditions, ids, nhs_number, registration, vitals
 from ingest.storage import register
 
 router = APIRouter(tags=["patients"])
 
 _ORIGIN = registration.Origin(file="", line=0)
-_PLAN = frozenset({"limits", "scale2", "on_oxygen", "pregnant"})
+_PLAN = frozenset(
+    {"limits", "conditions", "risk_band", "triggers", "scale2", "on_oxygen", "pregnant"}
+)
 
 
 @router.post("/patients", status_code=201, summary="Register a person")
@@ -38,6 +40,9 @@ def create(hub: deps.Hub, who: deps.PatientWriter, body: wire.NewPerson) -> wire
             pregnant=body.pregnant,
             contacts=_contacts(body.contacts),
             limits=_limits(body.limits),
+            conditions=conditions.in_order(body.conditions),
+            risk_band=body.risk_band,
+            triggers=_triggers(body.triggers),
             origin=_ORIGIN,
         )
     )
@@ -112,6 +117,9 @@ def change(
             pregnant=body.pregnant,
             contacts=None if body.contacts is None else _contacts(body.contacts),
             limits=None if body.limits is None else _limits(body.limits),
+            conditions=None if body.conditions is None else conditions.in_order(body.conditions),
+            risk_band=body.risk_band,
+            triggers=None if body.triggers is None else _triggers(body.triggers),
         ),
     )
     deps.seen(
@@ -227,6 +235,9 @@ def shown(hub: deps.Services, person: register.Person) -> wire.Person:
         practice=person.practice,
         contacts=_shown_contacts(person),
         limits={k: wire.Limit(low=v.low, high=v.high) for k, v in person.limits.items()},
+        conditions=list(person.conditions),
+        risk_band=person.risk_band,
+        triggers=[_shown_trigger(t) for t in person.triggers],
         scale2=person.scale2,
         on_oxygen=person.on_oxygen,
         pregnant=person.pregnant,
@@ -273,6 +284,25 @@ def _shown_contacts(person: register.Person) -> list[wire.Contact]:
         wire.Contact.model_construct(name=c.name, relation=c.relation, phone=c.phone)
         for c in person.contacts
     ]
+
+
+def _triggers(given: list[wire.Trigger]) -> tuple[registration.Trigger, ...]:
+    return tuple(
+        registration.Trigger(
+            id=t.id,
+            title=t.title,
+            severity=t.severity,
+            when=t.when,
+            clear=t.clear,
+            lasting=t.lasting,
+        )
+        for t in given
+    )
+
+
+def _shown_trigger(trigger: registration.Trigger) -> wire.Trigger:
+    said: dict[str, Any] = dict(trigger.said())
+    return wire.Trigger.model_construct(**said)  # not checked again: like the contacts
 
 
 def _limits(given: dict[str, wire.Limit]) -> dict[str, registration.Limit]:

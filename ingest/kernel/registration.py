@@ -6,7 +6,7 @@ clears what it holds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
@@ -30,6 +30,11 @@ COUNTED: tuple[Counted, ...] = (*KINDS, "assignments")
 TEAM_KINDS = (
     "district_nursing", "community_matron", "rapid_response", "telecare_operator", "equipment",
 )  # fmt: skip
+
+RISK_BANDS = ("green", "amber", "red")
+
+SEVERITIES = ("emergency", "urgent", "soon", "information")
+"""What a trigger may be, the worst first: the severities of alerts."""
 
 ONBOARDING = "onboarding"
 """The broker user of a site's devices before their registration: no device may be called so."""
@@ -149,6 +154,48 @@ def limit_problem(of: Quantity, limit: Limit) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """A rule that holds for one person, out of the care plan."""
+
+    id: str  # within the person
+    title: str
+    severity: str
+    when: str  # the expression that raises it
+    clear: str | None  # the expression that ends it
+    lasting: str | None  # how long it must hold; "for" where Python's keyword is not in the way
+
+    def said(self) -> dict[str, str | None]:
+        """Return it as files, the API and the database spell it."""
+        return {
+            "id": self.id, "title": self.title, "severity": self.severity, "when": self.when,
+            "clear": self.clear, "for": self.lasting,
+        }  # fmt: skip
+
+
+TriggerCheck = Callable[[Mapping[str, str | None]], str | None]
+"""Says in words what is wrong with a trigger as it is said, None for nothing.
+
+It comes from above: what an expression means is for the rules to know.
+"""
+
+
+def trigger_problem(trigger: Trigger, check: TriggerCheck) -> tuple[str, str] | None:
+    """Return the key that is at fault and what is wrong with it, None for nothing.
+
+    A key is at fault when all would be well without it.
+    """
+    said = trigger.said()
+    wrong = check(said)
+    if wrong is None:
+        return None
+    key = next(
+        (k for k in ("for", "clear") if said[k] is not None and check({**said, k: None}) is None),
+        "when",
+    )
+    return key, " ".join(wrong.split())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """Somebody who is looked after."""
 
@@ -166,6 +213,9 @@ class Person:
     pregnant: bool | None
     contacts: tuple[Contact, ...] | None = field(repr=False)  # in ringing order
     limits: Mapping[str, Limit] | None
+    conditions: tuple[str, ...] | None = field(repr=False)  # of ingest.kernel.conditions
+    risk_band: str | None = field(repr=False)  # an empty text: not assessed
+    triggers: tuple[Trigger, ...] | None = field(repr=False)
     origin: Origin = field(compare=False)
 
 
@@ -195,6 +245,7 @@ class Device:
     model: str | None
     password: str | None = field(repr=False)
     cadence: Mapping[str, int] | None  # quantity -> seconds between readings
+    place: str | None  # the room it is in
     assignments: tuple[Assignment, ...]
     origin: Origin = field(compare=False)
 

@@ -114,6 +114,9 @@ GLUCOSE = BY_NAME["glucose"].no
 ON_OXYGEN = BY_NAME["on_oxygen"].no
 ACVPU = BY_NAME["acvpu"].no
 SYMPTOM = BY_NAME["symptom"].no
+PLACE = r"[a-z0-9_.-]{1,40}"
+"""How a room is spelt, where a reading names one and where the register does."""
+
 UNKNOWN_ALARM = 0
 """The number an alarm carries when it could not be read or named: it pages all the same."""
 

@@ -18,14 +18,19 @@ _NOT_COMPARED = "What the database holds was not compared: TELECARE_DATABASE_URL
 
 
 def register_files(
-    paths: Sequence[Path], *, check: bool, database_url: str, secret: str
+    paths: Sequence[Path],
+    *,
+    check: bool,
+    database_url: str,
+    secret: str,
+    check_trigger: registration.TriggerCheck | None = None,
 ) -> tuple[int, list[str]]:
     """Load registration files as one unit and return an exit code and what to print.
 
     The code is 0 when everything was loaded (with ``check``: could be), 1 when something is wrong
     with the files, 2 when there was no way to tell. Unless it is 0 nothing was changed.
     """
-    said = reading.read(paths, today=clock.SystemClock().now().date())
+    said = _read(paths, check_trigger)
     try:
         with pool.connect(database_url, name="register") as db:
             report = register_load.load(db, said, vault=vault.Vault(secret), check=check)
@@ -37,15 +42,23 @@ def register_files(
     return _DONE, [*_counts(report), *_verdict(report, paths)]
 
 
-def check_files(paths: Sequence[Path]) -> tuple[int, list[str]]:
+def check_files(
+    paths: Sequence[Path], *, check_trigger: registration.TriggerCheck | None = None
+) -> tuple[int, list[str]]:
     """Check files by themselves where there is no database; 0 when they are sound, else 1."""
-    said = reading.read(paths, today=clock.SystemClock().now().date())
+    said = _read(paths, check_trigger)
     if said.problems:
         return _REFUSED, [
             *_problems(said.problems, paths),
             f"{_number(said.problems)} in {_files(paths)}. {_NOT_COMPARED}",
         ]
     return _DONE, [f"{_files(paths)} checked: sound. {_NOT_COMPARED}"]
+
+
+def _read(
+    paths: Sequence[Path], check_trigger: registration.TriggerCheck | None
+) -> registration.Registration:
+    return reading.read(paths, today=clock.SystemClock().now().date(), check_trigger=check_trigger)
 
 
 def _number(problems: Iterable[registration.Problem]) -> str:

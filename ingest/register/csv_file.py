@@ -1,7 +1,7 @@
 """Registration entries out of a CSV file: one kind per file, one entry per row.
 
 What TOML nests stands in columns of its own: ``contact1_name``, ``limit_spo2_low``,
-``cadence_heart_rate``. An empty cell is not said.
+``cadence_heart_rate``. Conditions stand in one cell. An empty cell is not said.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CONTACT = re.compile(r"contact([1-9][0-9]?)_(name|relation|phone)")
 _LIMIT = re.compile(r"limit_(\w+)_(low|high)")
 _CADENCE = re.compile(r"cadence_(\w+)")
 _OWN_KIND = {"devices": "device_kind", "teams": "team_kind"}
-_TABLES = frozenset({"contacts", "limits", "cadence", "assignments"})
+_TABLES = frozenset({"contacts", "limits", "cadence", "assignments", "triggers"})
 _COLUMNS = {
     "people": ("contact1_name", "contact1_relation", "contact1_phone", "limit_spo2_low"),
     "devices": ("device_kind", "cadence_heart_rate"),

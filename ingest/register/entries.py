@@ -5,13 +5,23 @@ A problem leaves its entry out, never stops the reading: all that is wrong is to
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from ingest.kernel import registration
-from ingest.kernel.registration import Assignment, Contact, Kind, Limit, Problem, Reference
+from ingest.kernel import conditions, registration
+from ingest.kernel.registration import (
+    Assignment,
+    Contact,
+    Kind,
+    Limit,
+    Problem,
+    Reference,
+    Trigger,
+    TriggerCheck,
+)
 from ingest.register import fields
 from ingest.register.fields import Flaw, Reader
 from ingest.register.record import Record
@@ -55,13 +65,14 @@ _SCALARS: dict[Kind, dict[str, Key]] = {
         "born": Key(fields.moment), "phone": Key(fields.phone), "language": Key(fields.language),
         "communication": Key(fields.text), "practice": _REFERENCE, "scale2": Key(fields.boolean),
         "on_oxygen": Key(fields.boolean), "pregnant": Key(fields.boolean), "contacts": _NESTED,
-        "limits": _NESTED,
+        "limits": _NESTED, "conditions": _NESTED, "risk_band": Key(fields.risk_band),
+        "triggers": _NESTED,
     },
     "devices": {
         "id": _required(fields.device_name), "site": _ID, "kind": Key(fields.device_kind),
         "model": Key(fields.text), "password": Key(fields.password), "person": _REFERENCE,
         "home": _REFERENCE, "from": Key(fields.moment), "to": Key(fields.moment),
-        "cadence": _NESTED, "assignments": _NESTED,
+        "cadence": _NESTED, "place": Key(fields.place), "assignments": _NESTED,
     },
 }  # fmt: skip
 REFERENCES: dict[str, Kind] = {
@@ -75,6 +86,11 @@ _CONTACT = {"name": _NAME, "relation": Key(fields.text), "phone": _required(fiel
 _ASSIGNMENT = {
     "person": _REFERENCE, "home": _REFERENCE, "from": Key(fields.moment), "to": Key(fields.moment),
 }  # fmt: skip
+_TRIGGER = {
+    "id": _required(fields.trigger_id), "title": _NAME, "severity": _required(fields.severity),
+    "when": _required(fields.words), "clear": Key(fields.text), "for": Key(fields.text),
+}  # fmt: skip
+_BETWEEN = re.compile(r"[;\s]+")
 _BOUNDS = {"low": Key(fields.number), "high": Key(fields.number)}
 
 
@@ -88,6 +104,7 @@ class DeviceEntry:
     model: str | None
     password: str | None = field(repr=False)
     cadence: Mapping[str, int] | None
+    place: str | None
     assignments: tuple[Assignment, ...]
     origin: registration.Origin = field(compare=False)
 
@@ -108,25 +125,34 @@ class Entries:
     references: list[Reference] = field(default_factory=list)  # of the flawed ones
 
 
-def read(records: Iterable[Record], *, today: date) -> Entries:
-    """Turn records into entries."""
+def read(
+    records: Iterable[Record], *, today: date, check_trigger: TriggerCheck | None = None
+) -> Entries:
+    """Turn records into entries; without a check any text is taken for a trigger's."""
     found = Entries()
     readers: dict[Kind, dict[str, Key]] = {
         **_SCALARS,
         "people": {**_SCALARS["people"], "born": Key(fields.born(today))},
     }
     for record in records:
-        _One(record, found, readers[record.kind]).take()
+        _One(record, found, readers[record.kind], check_trigger).take()
     return found
 
 
 class _One:
     """One record on its way to an entry."""
 
-    def __init__(self, record: Record, into: Entries, keys: Mapping[str, Key]) -> None:
+    def __init__(
+        self,
+        record: Record,
+        into: Entries,
+        keys: Mapping[str, Key],
+        check_trigger: TriggerCheck | None,
+    ) -> None:
         self.record = record
         self.into = into
         self.keys = keys
+        self.check_trigger = check_trigger
         self.sound = True
         self.references: list[Reference] = []
 
@@ -201,6 +227,8 @@ class _One:
     def _people(self, said: dict[str, Any]) -> None:
         said["contacts"] = self._contacts(said["contacts"])
         said["limits"] = self._limits(said["limits"])
+        said["conditions"] = self._conditions(said["conditions"])
+        said["triggers"] = self._triggers(said["triggers"])
         if self.sound:
             self.into.people.append(registration.Person(**said, origin=self.record.origin()))
 
@@ -216,6 +244,7 @@ class _One:
                     model=said["model"],
                     password=said["password"],
                     cadence=cadence,
+                    place=said["place"],
                     assignments=assignments,
                     origin=self.record.origin(),
                 )
@@ -266,6 +295,55 @@ class _One:
             else:
                 made[name] = limit
         return made
+
+    def _conditions(self, value: Any) -> tuple[str, ...] | None:
+        """Read names out of a list, or out of a text in which they stand one after another."""
+        if value is None:
+            return None
+        path: Path = ("conditions",)
+        if isinstance(value, str):
+            given = [(path, name) for name in _BETWEEN.split(value) if name]
+        elif isinstance(value, list):
+            given = [((*path, i), name) for i, name in enumerate(value)]
+        else:
+            self.problem(path, "conditions must be a list", 'for example ["copd", "frailty"]')
+            return None
+        made: list[str] = []
+        for at, name in given:
+            read = fields.condition(name)
+            if isinstance(read, Flaw):
+                self.problem(at, read.what, read.allowed)
+            else:
+                made.append(read)
+        return conditions.in_order(made)
+
+    def _triggers(self, value: Any) -> tuple[Trigger, ...] | None:
+        if value is None:
+            return None
+        made: dict[str, Trigger] = {}
+        for i, item in enumerate(self._items(value, "triggers")):
+            path: Path = ("triggers", i)
+            before = len(self.into.problems)
+            said = self.table(item, _TRIGGER, path)
+            if said["id"] in made:
+                what = f'trigger "{said["id"]}" is given twice'
+                self.problem((*path, "id"), what, "each id once within a person")
+            if len(self.into.problems) > before:
+                continue
+            trigger = Trigger(
+                id=said["id"],
+                title=said["title"],
+                severity=said["severity"],
+                when=said["when"],
+                clear=said["clear"] or None,
+                lasting=said["for"] or None,
+            )
+            made[trigger.id] = trigger
+            wrong = self.check_trigger and registration.trigger_problem(trigger, self.check_trigger)
+            if wrong:
+                key, what = wrong
+                self.problem((*path, key), f"{key} of trigger {trigger.id}: {what}", "")
+        return tuple(made.values())
 
     def _cadence(self, value: Any) -> dict[str, int] | None:
         if value is None:
@@ -350,7 +428,10 @@ def identity(record: Record) -> str:
 
 def _name(path: Path) -> str:
     """Return what a nested table is called in messages."""
-    names = {"contacts": "a contact", "assignments": "an assignment", "limits": "a limit"}
+    names = {
+        "contacts": "a contact", "assignments": "an assignment", "limits": "a limit",
+        "triggers": "a trigger",
+    }  # fmt: skip
     return f"{names.get(str(path[0]), path[0])}: " if path else ""
 
 

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import re
 import zoneinfo
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from ingest.kernel import nhs_number, registration, vitals
+from ingest.kernel import conditions, nhs_number, registration, vitals
 
 T = TypeVar("T")
 
 _ID = re.compile(r"[a-z0-9-]{1,64}")
 _DEVICE_KIND = re.compile(r"[a-z0-9_-]{1,64}")
+_TRIGGER_ID = re.compile(r"[a-z0-9-]{1,40}")
+_PLACE = re.compile(vitals.PLACE)
 _PHONE = re.compile(r"\+?[0-9 ()./-]+")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -110,15 +112,40 @@ def device_kind(value: Any) -> str | Flaw:
 
 def team_kind(value: Any) -> str | Flaw:
     """Read what sort of team it is."""
-    if value not in registration.TEAM_KINDS:
-        return Flaw(
-            f"{quoted(value)} is no kind of team",
-            _sentence(
-                nearest(str(value), registration.TEAM_KINDS),
-                f"allowed are {', '.join(registration.TEAM_KINDS)}",
-            ),
-        )
-    return str(value)
+    return _one_of(registration.TEAM_KINDS, value, "kind of team")
+
+
+def place(value: Any) -> str | Flaw:
+    """Read the room that something is in, spelt as in the name of a reading."""
+    if value == "" or (isinstance(value, str) and _PLACE.fullmatch(value)):
+        return str(value)
+    return Flaw(
+        f"{quoted(value)} is no place", 'a-z, 0-9 and - _ . , 1 to 40 of them, such as "kitchen"'
+    )
+
+
+def condition(value: Any) -> str | Flaw:
+    """Read a long-term condition or mark by its name."""
+    return _one_of(conditions.BY_NAME, value, "condition")
+
+
+def risk_band(value: Any) -> str | Flaw:
+    """Read a band of risk; an empty text is not assessed."""
+    return "" if value == "" else _one_of(registration.RISK_BANDS, value, "band of risk")
+
+
+def severity(value: Any) -> str | Flaw:
+    """Read how bad it is what a trigger finds."""
+    return _one_of(registration.SEVERITIES, value, "severity")
+
+
+def trigger_id(value: Any) -> str | Flaw:
+    """Read what a trigger is called within its person."""
+    if isinstance(value, str) and _TRIGGER_ID.fullmatch(value):
+        return value
+    return Flaw(
+        f"{quoted(value)} is no id of a trigger", "a-z, 0-9 and -, 1 to 40 of them, in quotes"
+    )
 
 
 def phone(value: Any) -> str | Flaw:
@@ -277,6 +304,15 @@ def limit(of: vitals.Quantity, low: float | None, high: float | None) -> registr
     wrong = registration.limit_problem(of, made)
     allowed = f"low or high or both, {of.low:g} to {of.high:g} {of.unit}"
     return Flaw(wrong, allowed) if wrong else made
+
+
+def _one_of(known: Collection[str], value: Any, what: str) -> str | Flaw:
+    """Read a word out of a closed list."""
+    if isinstance(value, str) and value in known:
+        return value
+    allowed = f"allowed are {', '.join(known)}"
+    near = nearest(value, known) if isinstance(value, str) else ""
+    return Flaw(f"{quoted(value)} is no {what}", _sentence(near, allowed))
 
 
 def _type(value: Any) -> str:

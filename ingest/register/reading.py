@@ -29,7 +29,12 @@ class _Entry(Protocol):
 E = TypeVar("E", bound=_Entry)
 
 
-def read(paths: Iterable[Path], *, today: date) -> Registration:
+def read(
+    paths: Iterable[Path],
+    *,
+    today: date,
+    check_trigger: registration.TriggerCheck | None = None,
+) -> Registration:
     """Read files as one unit; everything that is wrong with them is in ``problems``.
 
     References to what is not in these files are left for the store, which may hold it.
@@ -44,7 +49,7 @@ def read(paths: Iterable[Path], *, today: date) -> Registration:
         of_file, wrong = _READERS[found.suffix](found)
         records += of_file
         problems += wrong
-    return _join(entries.read(records, today=today), problems)
+    return _join(entries.read(records, today=today, check_trigger=check_trigger), problems)
 
 
 def _join(found: entries.Entries, problems: list[Problem]) -> Registration:
@@ -121,7 +126,7 @@ def _devices(
         before = len(problems)
         said: dict[str, Any] = {
             key: _agreed(of_device, key, problems)
-            for key in ("kind", "model", "password", "cadence")
+            for key in ("kind", "model", "password", "cadence", "place")
         }
         broken = ("devices", f"{site}/{name}") in found.flawed
         if said["kind"] is None and not broken:

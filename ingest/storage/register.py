@@ -10,10 +10,10 @@ from typing import Any, LiteralString, TypeVar
 
 from psycopg.rows import dict_row
 
-from ingest.kernel import broker_password, errors, ids, registration, vitals
+from ingest.kernel import broker_password, conditions, errors, ids, registration, vitals
 from ingest.kernel.device import Assignment as Span
 from ingest.kernel.device import Device as StreamDevice
-from ingest.kernel.registration import Contact, Limit, Problem
+from ingest.kernel.registration import Contact, Limit, Problem, Trigger, TriggerCheck
 from ingest.storage import pool as pools
 from ingest.storage import register_load
 from ingest.storage.vault import Vault
@@ -62,6 +62,9 @@ class Person:
     on_oxygen: bool
     pregnant: bool
     limits: Mapping[str, Limit]
+    conditions: tuple[str, ...] = field(repr=False)
+    risk_band: str | None = field(repr=False)  # None: not assessed
+    triggers: tuple[Trigger, ...] = field(repr=False)
     contacts: tuple[Contact, ...] = field(repr=False)  # in ringing order
     registered_at: datetime
 
@@ -83,6 +86,9 @@ class PersonChange:
     pregnant: bool | None = None
     contacts: tuple[Contact, ...] | None = None  # replaces them all
     limits: Mapping[str, Limit] | None = None  # replaces them all
+    conditions: tuple[str, ...] | None = None  # replaces them all
+    risk_band: str | None = None
+    triggers: tuple[Trigger, ...] | None = None  # replaces them all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +147,7 @@ class Device:
     name: str
     kind: str
     model: str | None
+    place: str | None  # the room it is in
     cadence: Mapping[str, float]
     has_credentials: bool
     registered_at: datetime
@@ -193,7 +200,8 @@ _PERSON = """
 SELECT p.no, p.id, p.name, p.nhs_number, p.born, p.phone, p.language, p.communication,
        p.home_no, h.id AS home, s.id AS site, s.timezone, s.area_no,
        r.id AS practice, r.name AS practice_name,
-       p.scale2, p.on_oxygen, p.pregnant, p.limits, p.registered_at,
+       p.scale2, p.on_oxygen, p.pregnant, p.limits, p.conditions, p.risk_band, p.triggers,
+       p.registered_at,
        coalesce((SELECT jsonb_agg(jsonb_build_object(
                      'name', c.name, 'relation', c.relation, 'phone', c.phone) ORDER BY c.rank)
                  FROM ingest.contact c WHERE c.person_no = p.no), '[]') AS contacts
@@ -204,7 +212,7 @@ LEFT JOIN ingest.practice r ON r.no = p.practice_no
 """
 
 _DEVICE = """
-SELECT d.no, s.id AS site, d.name, d.kind, d.model, d.cadence,
+SELECT d.no, s.id AS site, d.name, d.kind, d.model, d.place, d.cadence,
        d.password_hash IS NOT NULL AS has_credentials, d.registered_at,
        t.state, t.seen_at, t.at, t.battery, t.rssi, t.firmware,
        t.cadence AS own_cadence, t.clock_skew_s
@@ -286,9 +294,12 @@ class RegisterStore:
     registration file: what is wrong with it comes as `RefusedError`, and nothing is changed.
     """
 
-    def __init__(self, pool: pools.Pool, *, vault: Vault) -> None:
+    def __init__(
+        self, pool: pools.Pool, *, vault: Vault, check_trigger: TriggerCheck | None = None
+    ) -> None:
         self._pool = pool
         self._vault = vault
+        self._check_trigger = check_trigger
 
     @contextmanager
     def _session(self) -> Iterator[pools.Connection]:
@@ -333,7 +344,7 @@ class RegisterStore:
 
     def create_person(self, said: registration.Person) -> Person:
         """Register a person under an id that is not there yet."""
-        _check_limits(said.limits)
+        self._check_plan(said)
         if self.person_by_id(said.id) is not None:
             raise RefusedError([_problem("id", f'person "{said.id}" is already registered')])
         self._load(registration.Registration(people=(said,)))
@@ -352,7 +363,7 @@ class RegisterStore:
         now = self.person(no)
         if now is None:
             raise UnknownError(kind="person")
-        _check_limits(change.limits)
+        self._check_plan(change)
         self._load(
             registration.Registration(
                 people=(
@@ -371,12 +382,25 @@ class RegisterStore:
                         pregnant=change.pregnant,
                         contacts=change.contacts,
                         limits=change.limits,
+                        conditions=change.conditions,
+                        risk_band=change.risk_band,
+                        triggers=change.triggers,
                         origin=_BY_API,
                     ),
                 )
             )
         )
         return self._made(self.person(no))
+
+    def _check_plan(self, said: registration.Person | PersonChange) -> None:
+        """Refuse a care plan that a file could not set either."""
+        problems = [
+            *_wrong_limits(said.limits or {}),
+            *_wrong_conditions(said.conditions or ()),
+            *_wrong_triggers(said.triggers or (), self._check_trigger),
+        ]
+        if problems:
+            raise RefusedError(problems)
 
     def _people(self, where: LiteralString, arguments: Sequence[Any]) -> list[Person]:
         with self._session() as db, db.cursor(row_factory=dict_row) as cursor:
@@ -537,6 +561,7 @@ class RegisterStore:
                         model=said.model,
                         password=password,
                         cadence=said.cadence,
+                        place=said.place,
                         assignments=said.assignments,
                         origin=said.origin,
                     ),
@@ -560,6 +585,7 @@ class RegisterStore:
                         model=None,
                         password=None,
                         cadence=None,
+                        place=None,
                         assignments=(assignment,),
                         origin=assignment.origin,
                     ),
@@ -653,6 +679,14 @@ def _person(row: dict[str, Any]) -> Person:
     row["limits"] = {
         name: Limit(low=v.get("low"), high=v.get("high")) for name, v in row["limits"].items()
     }
+    row["conditions"] = tuple(row["conditions"])
+    row["triggers"] = tuple(
+        Trigger(
+            id=t["id"], title=t["title"], severity=t["severity"], when=t["when"],
+            clear=t.get("clear"), lasting=t.get("for"),
+        )
+        for t in row["triggers"]
+    )  # fmt: skip
     row["contacts"] = tuple(Contact(**contact) for contact in row["contacts"])
     return Person(**row)
 
@@ -667,10 +701,8 @@ def _device(row: dict[str, Any], spans: Sequence[Assignment]) -> Device:
     return Device(**row, assignments=tuple(spans), state=state)
 
 
-def _check_limits(limits: Mapping[str, Limit] | None) -> None:
-    """Refuse limits that a file could not set either."""
-    problems: list[Problem] = []
-    for name, limit in (limits or {}).items():
+def _wrong_limits(limits: Mapping[str, Limit]) -> Iterator[Problem]:
+    for name, limit in limits.items():
         quantity = vitals.BY_NAME.get(name)
         wrong = (
             f"there is no measured quantity {name}"
@@ -678,9 +710,28 @@ def _check_limits(limits: Mapping[str, Limit] | None) -> None:
             else registration.limit_problem(quantity, limit)
         )
         if wrong:
-            problems.append(Problem(file="", line=0, what=wrong, key=f"limits.{name}"))
-    if problems:
-        raise RefusedError(problems)
+            yield Problem(file="", line=0, what=wrong, key=f"limits.{name}")
+
+
+def _wrong_conditions(names: Sequence[str]) -> Iterator[Problem]:
+    for i, name in enumerate(names):
+        if name not in conditions.BY_NAME:
+            yield Problem(
+                file="", line=0, what="there is no such condition", key=f"conditions.{i}",
+                allowed=f"allowed are {', '.join(conditions.BY_NAME)}",
+            )  # fmt: skip
+
+
+def _wrong_triggers(triggers: Sequence[Trigger], check: TriggerCheck | None) -> Iterator[Problem]:
+    there: set[str] = set()
+    for i, trigger in enumerate(triggers):
+        if trigger.id in there:
+            yield _problem(f"triggers.{i}.id", f'trigger "{trigger.id}" is given twice')
+        there.add(trigger.id)
+        wrong = check and registration.trigger_problem(trigger, check)
+        if wrong:
+            key, what = wrong
+            yield Problem(file="", line=0, what=what, key=f"triggers.{i}.{key}")
 
 
 def _check_device(said: registration.Device) -> None:

@@ -59,11 +59,15 @@ def load(db: Connection, said: Registration, *, vault: Vault, check: bool) -> Re
 
 @contextmanager
 def _migrated() -> Iterator[None]:
-    """Say what to do about a database without tables."""
+    """Say what to do about a database without tables, or with older ones."""
     try:
         yield
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-        detail = "it lacks the hub's tables: run telecare migrate"
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedColumn,
+        psycopg.errors.InvalidSchemaName,
+    ) as error:
+        detail = "it lacks the hub's tables, or has those of an older hub: run telecare migrate"
         raise errors.StoreUnavailableError(detail=detail) from error
 
 
@@ -103,12 +107,13 @@ _TARGETS: dict[Kind, _Target] = {
             kind="people", table=("ingest", "person"), keys=("id",),
             columns=(
                 "home_no", "practice_no", "name", "nhs_number", "born", "phone", "language",
-                "communication", "scale2", "on_oxygen", "pregnant", "limits",
+                "communication", "scale2", "on_oxygen", "pregnant", "limits", "conditions",
+                "risk_band", "triggers",
             ),
         ),
         _Target(
             kind="devices", table=("ingest", "device"), keys=("site_no", "name"),
-            columns=("kind", "model", "password_hash", "cadence"),
+            columns=("kind", "model", "password_hash", "cadence", "place"),
         ),
     )
 }  # fmt: skip
@@ -122,9 +127,10 @@ _SAID: dict[str, LiteralString] = {
     "homes": "n int, id text, site text, address bytea, access_notes bytea, key_safe bytea",
     "people": "n int, id text, home text, practice text, name text, nhs_number text, born date,"
     " phone text, language text, communication text, scale2 boolean, on_oxygen boolean,"
-    " pregnant boolean, limits jsonb, contacts jsonb",
+    " pregnant boolean, limits jsonb, conditions text[], risk_band text, triggers jsonb,"
+    " contacts jsonb",
     "devices": "n int, site text, name text, kind text, model text, password_hash text,"
-    " cadence jsonb",
+    " cadence jsonb, place text",
     "assignments": "n int, position int, person text, home text, starts timestamptz,"
     " ends timestamptz",
     "endings": "n int, starts timestamptz, ends timestamptz",
@@ -158,7 +164,10 @@ _MERGED: dict[Kind, LiteralString] = {
     " coalesce(n.scale2, t.scale2, false) AS scale2,"
     " coalesce(n.on_oxygen, t.on_oxygen, false) AS on_oxygen,"
     " coalesce(n.pregnant, t.pregnant, false) AS pregnant,"
-    " coalesce(n.limits, t.limits, '{}') AS limits, n.contacts,"
+    " coalesce(n.limits, t.limits, '{}') AS limits,"
+    " coalesce(n.conditions, t.conditions, '{}') AS conditions,"
+    " nullif(coalesce(n.risk_band, t.risk_band), '') AS risk_band,"
+    " coalesce(n.triggers, t.triggers, '[]') AS triggers, n.contacts,"
     " n.contacts IS NOT NULL AND n.contacts <> coalesce((SELECT jsonb_agg(jsonb_build_object("
     "'name', c.name, 'relation', c.relation, 'phone', c.phone) ORDER BY c.rank)"
     " FROM ingest.contact c WHERE c.person_no = t.no), '[]') AS contacts_changed"
@@ -168,7 +177,8 @@ _MERGED: dict[Kind, LiteralString] = {
     "devices": "SELECT n.n, t.no, s.no AS site_no, n.name, n.kind,"
     " nullif(coalesce(n.model, t.model), '') AS model,"
     " coalesce(n.password_hash, t.password_hash) AS password_hash,"
-    " coalesce(n.cadence, t.cadence, '{}') AS cadence"
+    " coalesce(n.cadence, t.cadence, '{}') AS cadence,"
+    " nullif(coalesce(n.place, t.place), '') AS place"
     " FROM said_devices n JOIN ingest.site s ON s.id = n.site"
     " LEFT JOIN ingest.device t ON t.site_no = s.no AND t.name = n.name",
 }
@@ -301,7 +311,9 @@ class _Loading:
             (
                 (
                     n, p.id, p.home, p.practice, p.name, p.nhs_number, p.born, p.phone, p.language,
-                    p.communication, p.scale2, p.on_oxygen, p.pregnant, _limits(p), _contacts(p),
+                    p.communication, p.scale2, p.on_oxygen, p.pregnant, _limits(p),
+                    None if p.conditions is None else list(p.conditions), p.risk_band,
+                    _triggers(p), _contacts(p),
                 )
                 for n, p in enumerate(self.said.people)
             ),
@@ -348,10 +360,13 @@ class _Loading:
         self._copy(
             "devices",
             (
-                (n, d.site, d.id, d.kind, d.model, hashes.get((d.site, d.id)), _json(d.cadence))
+                (
+                    n, d.site, d.id, d.kind, d.model, hashes.get((d.site, d.id)),
+                    _json(d.cadence), d.place,
+                )
                 for n, d in enumerate(devices)
             ),
-        )
+        )  # fmt: skip
         self._merge("devices")
         self._assign()
         self._queue()
@@ -646,6 +661,10 @@ def _limits(person: registration.Person) -> str | None:
     if person.limits is None:
         return None
     return _json({name: {"low": v.low, "high": v.high} for name, v in person.limits.items()})
+
+
+def _triggers(person: registration.Person) -> str | None:
+    return None if person.triggers is None else _json([t.said() for t in person.triggers])
 
 
 def _contacts(person: registration.Person) -> str | None:

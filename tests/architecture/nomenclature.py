@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from ingest.kernel import units, vitals
+from ingest.kernel import conditions, units, vitals
 
 PAGE = Path(__file__).parents[2] / "docs" / "nomenclature.md"
 
 _HEAD = """\
 # Nomenclature
 
-Every quantity that the hub knows. This page is made from `ingest/kernel/vitals.py` and
-`ingest/kernel/units.py`; a test holds them equal. After a change there:
+Every quantity that the hub knows, and every condition that a person can be registered with. This
+page is made from `ingest/kernel/vitals.py`, `ingest/kernel/units.py` and
+`ingest/kernel/conditions.py`; a test holds them equal. After a change there:
 `python -m tests.architecture.nomenclature`.
 
 A device names a quantity in a SenML record (`n`), with the value in the unit below or any other
@@ -47,6 +48,17 @@ Spelling matters: UCUM is case-sensitive. No unit at all means the hub's own.
 |---|---|---|
 """
 
+_CONDITIONS = """
+## Long-term conditions and marks
+
+What a person can be [registered](howto/register.md) with. One without a code is a mark of the hub's
+own. The SNOMED CT codes are {source};
+nothing is decided by them.
+
+| name | meaning | SNOMED CT |
+|---|---|---|
+"""
+
 _SOURCES = """
 ## Sources
 
@@ -66,6 +78,8 @@ def render() -> str:
         + quantities
         + _EMERGENCIES.format(names=names)
         + "".join(_conversions(unit) for unit in known)
+        + _CONDITIONS.format(source=conditions.SOURCE)
+        + "".join(f"| `{c.name}` | {c.label} | {c.snomed} |\n" for c in conditions.CONDITIONS)
         + _SOURCES
         + sources
     )

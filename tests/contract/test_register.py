@@ -245,6 +245,94 @@ def test_two_nhs_numbers_that_were_mixed_up_can_be_put_right(example, load, stor
     assert load(people_csv=people)[1][0] == "people       2 unchanged"
 
 
+CARE = """\
+[[people]]
+id = "amy"
+home = "rowan-1"
+name = "Amy Example"
+conditions = ["frailty", "dementia"]
+risk_band = "red"
+  [[people.triggers]]
+  id = "up-at-night"
+  title = "Up at night"
+  severity = "soon"
+  when = "motion"
+"""
+
+
+def test_conditions_band_triggers_and_places_are_kept_until_others_are_said(
+    example, load, store, store_url
+):
+    amy, bob = store.person_by_id("amy"), store.person_by_id("bob")
+    assert (amy.conditions, amy.risk_band) == (("copd", "falls_risk"), "amber")
+    (trigger,) = amy.triggers
+    assert trigger.said() == {
+        "id": "low-spo2", "title": "Oxygen below the plan's level", "severity": "urgent",
+        "when": "spo2 < '88 %'", "clear": "spo2 >= '90 %'", "for": "20 min",
+    }  # fmt: skip
+    assert (bob.conditions, bob.risk_band, bob.triggers) == ((), None, ())
+    assert store.device_named("rowan-court", "pir-kitchen").place == "kitchen"
+    assert store.device_named("rowan-court", "pendant-1").place is None
+    renamed = load(people_csv="id,home,name\namy,rowan-1,Amy Other\n")
+    assert renamed[1][0] == "people       1 updated"
+    kept = store.person_by_id("amy")
+    assert (kept.conditions, kept.risk_band, kept.triggers) == (
+        amy.conditions, amy.risk_band, amy.triggers,
+    )  # fmt: skip
+    assert load(check=True, care_toml=CARE)[1][0] == "people       1 updated"
+    assert store.person_by_id("amy") == kept
+    assert heard(store_url, lambda: load(care_toml=CARE)) == {"ingest_register"}
+    assert load(care_toml=CARE)[1][0] == "people       1 unchanged"
+    changed = store.person_by_id("amy")
+    assert (changed.conditions, changed.risk_band) == (("dementia", "frailty"), "red")
+    assert [t.id for t in changed.triggers] == ["up-at-night"]
+    bare = CARE.partition("conditions")[0] + 'conditions = []\nrisk_band = ""\ntriggers = []\n'
+    assert load(bare_toml=bare)[1][0] == "people       1 updated"
+    assert load(bare_toml=bare)[1][0] == "people       1 unchanged"
+    cleared = store.person_by_id("amy")
+    assert (cleared.conditions, cleared.risk_band, cleared.triggers) == ((), None, ())
+
+
+def test_a_device_put_into_another_room_is_told_and_an_empty_place_clears(
+    example, load, store, store_url
+):
+    pir = '[[devices]]\nid = "pir-kitchen"\nsite = "rowan-court"\nkind = "motion_sensor"\n'
+    pir += 'home = "rowan-1"\nfrom = 2026-01-01T00:00:00Z\n'
+    assert load(same_toml=pir)[1][0] == "devices      1 unchanged"
+    assert heard(store_url, lambda: load(hall_toml=pir + 'place = "hall"\n')) == {"ingest_register"}
+    assert store.device_named("rowan-court", "pir-kitchen").place == "hall"
+    assert load(none_toml=pir + 'place = ""\n')[1][0] == "devices      1 updated"
+    assert store.device_named("rowan-court", "pir-kitchen").place is None
+
+
+def test_a_trigger_that_the_check_refuses_is_not_loaded(store_url, tmp_path, db):
+    path = tmp_path / "rowan.toml"
+    path.write_text(EXAMPLE.read_text())
+    line = path.read_text().splitlines().index("when = \"spo2 < '88 %'\"") + 1
+    refuse: dict[str, Any] = {"check_trigger": lambda said: "there is no quantity spo2"}
+    wrong = f"{path}:{line}: when of trigger low-spo2: there is no quantity spo2"
+    code, lines = command.register_files(
+        [path], check=False, database_url=store_url, secret=SECRET, **refuse
+    )
+    assert (code, lines[0]) == (1, wrong)
+    assert not any(contents(db).values())
+    assert command.check_files([path], **refuse)[1][0] == wrong
+    assert command.check_files([path])[0] == 0
+
+
+def test_the_release_before_goes_on_writing_people_and_devices(example, store, db):
+    db.execute(
+        "INSERT INTO ingest.person (id, home_no, name, language)"
+        " SELECT 'old', no, 'Old', 'en' FROM ingest.home WHERE id = 'rowan-1'"
+    )
+    db.execute(
+        "INSERT INTO ingest.device (site_no, name, kind) SELECT no, 'old', 'pir' FROM ingest.site"
+    )
+    old = store.person_by_id("old")
+    assert (old.conditions, old.risk_band, old.triggers) == ((), None, ())
+    assert store.device_named("rowan-court", "old").place is None
+
+
 # -- who has which device ------------------------------------------------------------------------
 
 
@@ -441,9 +529,40 @@ def person(**changes: Any) -> registration.Person:
         "id": "dora", "home": "rowan-1", "name": "Dora Müller-Example", "nhs_number": None,
         "born": None, "phone": None, "language": None, "communication": None, "practice": None,
         "scale2": None, "on_oxygen": None, "pregnant": None, "contacts": None, "limits": None,
-        "origin": NOWHERE,
+        "conditions": None, "risk_band": None, "triggers": None, "origin": NOWHERE,
     }  # fmt: skip
     return registration.Person(**{**said, **changes})
+
+
+TRIGGER = registration.Trigger(
+    id="low-spo2", title="Low oxygen", severity="urgent", when="spo2 < '88 %'", clear=None,
+    lasting="20 min",
+)  # fmt: skip
+
+
+def test_a_care_plan_is_set_one_by_one_and_its_triggers_are_checked(example, store_url, store):
+    dora = store.create_person(person(conditions=("copd",), risk_band="green", triggers=(TRIGGER,)))
+    assert (dora.conditions, dora.risk_band, dora.triggers) == (("copd",), "green", (TRIGGER,))
+    assert store.change_person(dora.no, register.PersonChange(phone="101")).triggers == (TRIGGER,)
+    change = register.PersonChange(conditions=(), risk_band="", triggers=())
+    done: list[register.Person] = []
+    said = heard(store_url, lambda: done.append(store.change_person(dora.no, change)))
+    assert said == {"ingest_register"}
+    assert (done[0].conditions, done[0].risk_band, done[0].triggers) == ((), None, ())
+    pool = pools.open_pool(store_url, name="test", most=1)
+    try:
+        strict = RegisterStore(
+            pool,
+            vault=Vault(SECRET),
+            check_trigger=lambda said: "for is too short" if said["for"] else None,
+        )
+        with pytest.raises(RefusedError) as caught:
+            strict.change_person(dora.no, register.PersonChange(triggers=(TRIGGER,)))
+    finally:
+        pool.close()
+    assert [(p.key, p.what) for p in caught.value.problems] == [
+        ("triggers.0.for", "for is too short")
+    ]
 
 
 def test_a_person_is_created_found_and_changed(example, store):
@@ -476,6 +595,8 @@ def test_a_person_who_can_not_be_is_refused_with_the_key(example, store):
         (person(practice="nowhere"), "practice"),
         (person(limits={"spo": Limit(low=88, high=None)}), "limits.spo"),
         (person(limits={"spo2": Limit(low=99, high=90)}), "limits.spo2"),
+        (person(conditions=("copd", "gout")), "conditions.1"),
+        (person(triggers=(TRIGGER, TRIGGER)), "triggers.1.id"),
     ):
         with pytest.raises(RefusedError) as caught:
             store.create_person(said)
@@ -492,7 +613,7 @@ def test_a_device_is_created_told_its_password_once_and_given_to_another(
     assert store.first_heard("rowan-court", "watch-1") == datetime(2026, 1, 2, tzinfo=UTC)
     said = registration.Device(
         site="rowan-court", id="watch-1", kind="watch", model=None, password=None,
-        cadence={"heart_rate": 600}, origin=NOWHERE,
+        cadence={"heart_rate": 600}, place="bedroom", origin=NOWHERE,
         assignments=(
             registration.Assignment(
                 person="amy", home=None, start=datetime(2026, 1, 3, tzinfo=UTC), end=None,
@@ -524,6 +645,7 @@ def test_a_device_is_created_told_its_password_once_and_given_to_another(
         ("amy", "rowan-1", False),
     ]
     assert (given.model, given.cadence, given.has_credentials) == (None, {"heart_rate": 600}, True)
+    assert given.place == "bedroom"
     renewed: list[register.Credentials] = []
     assert heard(store_url, lambda: renewed.append(store.new_credentials(made.no))) == {
         "ingest_credentials"
@@ -631,6 +753,18 @@ def test_a_database_without_tables_says_what_to_run(empty_database_url):
     code, lines = command.register_files(
         [EXAMPLE], check=False, database_url=empty_database_url, secret=SECRET
     )
+    assert code == 2
+    assert "telecare migrate" in lines[0]
+
+
+def test_a_database_of_an_older_hub_says_what_to_run(store_url, db):
+    db.execute("ALTER TABLE ingest.device RENAME place TO not_yet")
+    try:
+        code, lines = command.register_files(
+            [EXAMPLE], check=False, database_url=store_url, secret=SECRET
+        )
+    finally:
+        db.execute("ALTER TABLE ingest.device RENAME not_yet TO place")
     assert code == 2
     assert "telecare migrate" in lines[0]
 

@@ -200,6 +200,9 @@ def _person(register_id: str, name: str, home: str, number: str | None) -> regis
             registration.Contact(name="Neil Neighbour", relation=None, phone="020 7946 0002"),
         ),
         limits={},
+        conditions=None,
+        risk_band=None,
+        triggers=None,
         origin=_AT,
     )
 
@@ -214,6 +217,7 @@ def _device(
         model=None,
         password=None,
         cadence={"spo2": 3600} if kind == "oximeter" else None,
+        place=None,
         assignments=(
             registration.Assignment(person=person, home=home, start=None, end=None, origin=_AT),
         ),

@@ -19,6 +19,12 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 OTHER_NUMBER = "4010232137"  # passes the check, nobody's
 
 
+TRIGGER = {
+    "id": "low-spo2", "title": "Low oxygen", "severity": "urgent", "when": "spo2 < '88 %'",
+    "clear": "spo2 >= '90 %'", "for": "20 min",
+}  # fmt: skip
+
+
 def _quarantine(url: str, *, device: str = "newcomer", times: int = 1, body: bytes = b"[]") -> None:
     with psycopg.connect(url) as db:
         db.execute(
@@ -79,6 +85,15 @@ def test_a_person_is_registered_found_read_and_changed(
         ({"limits": {"spo2": {"low": 95, "high": 90}}}, "body.limits.spo2"),
         ({"phone": "ring me"}, "body.phone"),
         ({"name": "a\u0000b"}, "body.name"),
+        ({"conditions": ["copd", "gout"]}, "body.conditions.1"),
+        ({"conditions": "copd"}, "body.conditions"),
+        ({"risk_band": "yellow"}, "body.risk_band"),
+        ({"triggers": [{"id": "a"}]}, "body.triggers.0.when"),
+        ({"triggers": [TRIGGER | {"id": "Low SpO2"}]}, "body.triggers.0.id"),
+        ({"triggers": [TRIGGER | {"severity": "bad"}]}, "body.triggers.0.severity"),
+        ({"triggers": [TRIGGER | {"when": "  "}]}, "body.triggers.0.when"),
+        ({"triggers": [TRIGGER | {"lasting": "20 min"}]}, "body.triggers.0.lasting"),
+        ({"triggers": [TRIGGER, TRIGGER]}, "body.triggers.1.id"),
     ],
 )
 def test_a_person_that_can_not_be_is_refused_by_field(
@@ -88,6 +103,45 @@ def test_a_person_that_can_not_be_is_refused_by_field(
     answer = nurse.post("/api/v1/patients", json=body)
     assert answer.status_code == 422, answer.text
     assert at in [e["at"] for e in answer.json()["errors"]]
+
+
+def test_a_care_plan_is_set_shown_replaced_and_taken_back(
+    hub: served.Served, nurse: httpx.Client
+) -> None:
+    body = {
+        "name": "Cy New", "home": "maple-2", "conditions": ["frailty", "copd"],
+        "risk_band": "amber", "triggers": [TRIGGER],
+    }  # fmt: skip
+    made = nurse.post("/api/v1/patients", json=body)
+    assert made.status_code == 201, made.text
+    person = made.json()
+    assert person["conditions"] == ["copd", "frailty"]
+    assert person["risk_band"] == "amber"
+    assert person["triggers"] == [TRIGGER]
+    path = f"/api/v1/patients/{person['id']}"
+    other = {k: v for k, v in TRIGGER.items() if k not in {"clear", "for"}} | {"id": "other"}
+    nurse.patch(path, json={"triggers": [other]}).raise_for_status()
+    shown = nurse.get(path).json()
+    assert shown["triggers"] == [other | {"clear": None, "for": None}]
+    assert (shown["conditions"], shown["risk_band"]) == (["copd", "frailty"], "amber")
+    bare = nurse.patch(path, json={"conditions": [], "risk_band": "", "triggers": []}).json()
+    assert (bare["conditions"], bare["risk_band"], bare["triggers"]) == ([], None, [])
+    assert nurse.patch(path, json={"triggers": [TRIGGER, TRIGGER]}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("conditions", ["copd"]), ("risk_band", "red"), ("triggers", [TRIGGER])],
+    ids=["conditions", "risk_band", "triggers"],
+)
+def test_who_may_not_write_care_plans_may_not_write_a_part_of_one(
+    hub: served.Served, field: str, value: object
+) -> None:
+    with hub.client("operator") as operator:
+        changed = operator.patch(f"/api/v1/patients/{hub.person()}", json={field: value})
+        body = {"name": "Cy New", "home": "maple-2", field: value}
+        made = operator.post("/api/v1/patients", json=body)
+    assert (changed.status_code, made.status_code) == (403, 403)
 
 
 def test_readings_come_raw_with_their_flags_and_page_by_page(
@@ -235,8 +289,13 @@ def test_a_waiting_device_that_is_registered_anew_has_its_messages_from_the_firs
 def test_a_device_is_registered_gets_credentials_and_commands(
     hub: served.Served, admin: httpx.Client
 ) -> None:
-    body = {"site": "maple-court", "device": "lamp-1", "kind": "lamp", "home": "maple-1"}
+    body = {"site": "maple-court", "device": "lamp-1", "kind": "light", "home": "maple-1"}
+    body |= {"place": "bedroom"}
     device = admin.post("/api/v1/devices", json=body).json()
+    assert (device["kind"], device["place"]) == ("light", "bedroom")
+    assert admin.get(f"/api/v1/devices/{device['id']}").json()["place"] == "bedroom"
+    wrong = admin.post("/api/v1/devices", json=body | {"place": "Bed room"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["at"]) == (422, "body.place")
     assert admin.post("/api/v1/devices", json=body).status_code == 422
     first = device["credentials"]["password"]
     second = admin.post(f"/api/v1/devices/{device['id']}/credentials").json()["password"]

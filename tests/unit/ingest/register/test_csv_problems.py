@@ -63,6 +63,22 @@ CASES = {
     "an NHS number that a spreadsheet spoilt": (
         "people_csv", f"{PEOPLE},nhs_number\na,h,A,9.43E+09\n", 2, "exactly 10 digits", "10 digits",
     ),
+    "an unknown condition": (
+        "people_csv", f"{PEOPLE},conditions\na,h,A,copd; heart-failure\n", 2,
+        '"heart-failure" is no condition', 'did you mean "heart_failure"?',
+    ),
+    "an unknown band of risk": (
+        "people_csv", f"{PEOPLE},risk_band\na,h,A,Amber\n", 2, '"Amber" is no band of risk',
+        "green, amber, red",
+    ),
+    "triggers, which only TOML has": (
+        "people_csv", f"{PEOPLE},triggers\na,h,A,x\n", 1, 'unknown column "triggers"',
+        "conditions, risk_band",
+    ),
+    "a bad place": (
+        "devices_csv", "id,site,kind,home,place\nd,s,light,h,Living room\n", 2, "is no place",
+        '"kitchen"',
+    ),
     "a list that only TOML has": (
         "devices_csv", "id,site,kind,home,assignments\nd,s,pir,h,x\n", 1,
         'unknown column "assignments"', "allowed are",
@@ -133,3 +149,19 @@ def test_a_device_in_two_files_is_one_device(tmp_path):
     )
     assert said.problems == ()
     assert [a.person for a in said.devices[0].assignments] == ["ada", "bob"]
+
+
+def test_conditions_stand_in_one_cell_with_spaces_or_semicolons_between(tmp_path):
+    said = read(
+        tmp_path,
+        people_csv="id,home,name,conditions,risk_band\na,h,A,frailty copd,red\n"
+        "b,h,B,diabetes;dementia; ,\nc,h,C,,\n",
+        devices_csv="id,site,kind,home,place\nl-1,s,light,h,kitchen\nl-2,s,light,h,\n",
+    )
+    assert said.problems == ()
+    assert [(p.conditions, p.risk_band) for p in said.people] == [
+        (("copd", "frailty"), "red"),
+        (("diabetes", "dementia"), None),
+        (None, None),
+    ]
+    assert [d.place for d in said.devices] == ["kitchen", None]

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from ingest.kernel import registration
-from tests.unit.ingest.register.writing import GOOD, problems, read
+from ingest.register import reading
+from tests.unit.ingest.register.writing import GOOD, TODAY, problems, read
 
 # Each case: a whole file, the line of the mistake, what is said of it, what is said to be allowed.
 PERSON = '[[people]]\nid = "ada"\nhome = "maple-1"\nname = "Ada"\n'  # 4 lines
 DEVICE = '[[devices]]\nid = "d-1"\nsite = "maple-court"\nkind = "pendant"\n'  # 4 lines
 WORN = 'person = "ada"\nfrom = 2026-01-01T00:00:00Z\n'
+TRIGGER = """\
+[[people.triggers]]
+id = "low-spo2"
+title = "Low oxygen"
+severity = "urgent"
+when = "spo2 < 88"
+"""  # 5 lines
 CASES = {
     "an unknown key, with the nearest": (
         PERSON + 'nhs_numbr = "943 476 5919"\n', 5, 'unknown key "nhs_numbr"',
@@ -112,6 +122,64 @@ CASES = {
     ),
     "a limit that is no table": (
         PERSON + "limits.spo2 = 90\n", 5, "must be a table", "with low, high",
+    ),
+    "an unknown condition, with the nearest": (
+        PERSON + 'conditions = [\n  "copd",\n  "fraility",\n]\n', 7,
+        '"fraility" is no condition', 'did you mean "frailty"? allowed are copd',
+    ),
+    "a condition that is no text": (
+        PERSON + "conditions = [7]\n", 5, '"7" is no condition', "allowed are copd",
+    ),
+    "conditions that are no list": (
+        PERSON + "conditions = 7\n", 5, "conditions must be a list", '["copd", "frailty"]',
+    ),
+    "an unknown band of risk": (
+        PERSON + 'risk_band = "yellow"\n', 5, '"yellow" is no band of risk',
+        "allowed are green, amber, red",
+    ),
+    "a trigger's unknown key": (
+        PERSON + TRIGGER + 'fro = "20 min"\n', 10, 'unknown key "fro"', 'did you mean "for"?',
+    ),
+    "a trigger without its expression": (
+        PERSON + TRIGGER.replace("when", "clear"), 5, '"when" is missing',
+        "a trigger needs id, title, severity, when",
+    ),
+    "a trigger's empty expression": (
+        PERSON + TRIGGER.replace("spo2 < 88", ""), 9, "when is empty", "some text",
+    ),
+    "a trigger's id": (
+        PERSON + TRIGGER.replace("low-spo2", "Low SpO2"), 6, "is no id of a trigger", "1 to 40",
+    ),
+    "a trigger's id that is too long": (
+        PERSON + TRIGGER.replace("low-spo2", "x" * 41), 6, "is no id of a trigger", "1 to 40",
+    ),
+    "a trigger's severity": (
+        PERSON + TRIGGER.replace("urgent", "urgnet"), 8, '"urgnet" is no severity',
+        'did you mean "urgent"? allowed are emergency, urgent, soon, information',
+    ),
+    "a trigger's time that is a number": (
+        PERSON + TRIGGER + "for = 20\n", 10, "for must be text, not a number", "in quotes",
+    ),
+    "a trigger twice": (
+        PERSON + TRIGGER + TRIGGER, 11, 'trigger "low-spo2" is given twice', "each id once",
+    ),
+    "one trigger instead of a list": (
+        PERSON + TRIGGER.replace("[[people.triggers]]", "[people.triggers]"), 5,
+        "triggers must be a list", "[[people.triggers]]",
+    ),
+    "a place with a space": (
+        DEVICE + WORN + 'place = "living room"\n', 7, '"living room" is no place', '"kitchen"',
+    ),
+    "a place with a capital": (
+        DEVICE + WORN + 'place = "Kitchen"\n', 7, '"Kitchen" is no place', "a-z, 0-9",
+    ),
+    "a place that is too long": (
+        DEVICE + WORN + f'place = "{"x" * 41}"\n', 7, "is no place", "1 to 40",
+    ),
+    "a second entry of another place": (
+        DEVICE + WORN + 'place = "kitchen"\n' + DEVICE + 'place = "hall"\nperson = "bob"\n'
+        "from = 2026-02-01T00:00:00Z\n", 12, "place differs from the same device's at a.toml:7",
+        "the same place, or none",
     ),
     "an unknown time zone": (
         '[[sites]]\nid = "s"\nname = "S"\ntimezone = "Europe/Londno"\n', 4, "is no time zone",
@@ -293,3 +361,47 @@ from = 2026-02-01T01:00:00+01:00
 """
     )
     assert read(tmp_path, a_toml=listed).devices == (device,)
+
+
+def test_conditions_the_band_of_risk_triggers_and_places_are_read(tmp_path):
+    said = read(
+        tmp_path,
+        a_toml=PERSON
+        + 'conditions = ["frailty", "copd", "frailty"]\nrisk_band = "amber"\n'
+        + TRIGGER
+        + TRIGGER.replace("low-spo2", "lower-spo2")
+        + 'clear = "spo2 > \'90 %\'"\nfor = "20 min"\n'
+        + PERSON.replace('"ada"', '"bob"')
+        + PERSON.replace('"ada"', '"eve"')
+        + 'conditions = []\nrisk_band = ""\ntriggers = []\n'
+        + DEVICE.replace('"pendant"', '"light"')
+        + WORN
+        + 'place = "front-hall_1.b"\n',
+    )
+    assert said.problems == ()
+    ada, bob, eve = said.people
+    assert (ada.conditions, ada.risk_band) == (("copd", "frailty"), "amber")
+    first, second = ada.triggers or ()
+    assert first.said() == {
+        "id": "low-spo2", "title": "Low oxygen", "severity": "urgent", "when": "spo2 < 88",
+        "clear": None, "for": None,
+    }  # fmt: skip
+    assert (second.id, second.clear, second.lasting) == ("lower-spo2", "spo2 > '90 %'", "20 min")
+    assert (bob.conditions, bob.risk_band, bob.triggers) == (None, None, None)
+    assert (eve.conditions, eve.risk_band, eve.triggers) == ((), "", ())
+    assert [(d.kind, d.place) for d in said.devices] == [("light", "front-hall_1.b")]
+
+
+def test_what_a_check_says_of_a_trigger_is_told_at_the_key_at_fault(tmp_path):
+    path = tmp_path / "a.toml"
+    path.write_text(PERSON + TRIGGER + 'clear = "spo >"\n' + TRIGGER.replace("low-", "lower-"))
+
+    def check(said: Mapping[str, str | None]) -> str | None:
+        return 'no quantity "spo"' if said["clear"] else None
+
+    said = reading.read([path], today=TODAY, check_trigger=check)
+    assert [str(p).replace(f"{tmp_path}/", "") for p in said.problems] == [
+        'a.toml:10: clear of trigger low-spo2: no quantity "spo"'
+    ]
+    assert ("people", "ada") in said.flawed
+    assert reading.read([path], today=TODAY).problems == ()  # no check, any text
