@@ -1,301 +1,787 @@
-"""The rules core: a batch of readings applied to the state and judged, with array operations.
+"""The rules core: readings and the clock applied to the memory and judged, with array operations.
 
-The only loops are over moments (rows of one person at different times are judged one after
-another, everybody's n-th moment at once) and over what is found.
+Two ways in: *on data* and *on time*. The loops are over rules, over moments (rows of one subject
+at different times are judged one after another, everybody's n-th moment at once) and over what is
+found; never over people or readings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts import model
-from alerts.rules import early_warning
-from alerts.rules.early_warning import BoolArray, FloatArray, IntArray
-from alerts.windows import Columns, Latest, judged
-from ingest.kernel import vitals
-from ingest.kernel.observation import Rows
+from alerts import explaining, model, signals, silence
+from alerts.care_plans import CarePlans
+from alerts.plan import WIDE, Compiled, Plan
+from alerts.rules import early_warning, language
+from alerts.rules.language import Signal
+from alerts.state import activity, conditions
+from alerts.state.memory import Memory
+from alerts.state.subjects import Device, Home, Person
+from alerts.state.table import BoolArray, FloatArray, IntArray
+from ingest.kernel import localtime, vitals
+from ingest.kernel.observation import Quality, Rows
 
-_SOON = model.Severity.SOON.rank
+_SOON: Final = model.Severity.SOON.rank
+_LAST_TIME: Final = 4_102_444_800.0
+"""2100-01-01. Ingest re-times what lies outside; nothing of the kind may stop the rules."""
+_NEVER_KEPT: Final = int(Quality.IMPLAUSIBLE | Quality.RETAINED)
+_NEVER_JUDGED: Final = int(Quality.HISTORICAL | Quality.IMPORTED) | _NEVER_KEPT
+TICK_S: Final = 1_800.0
+"""How often a home is looked at again where nothing tells when something may change. [s]"""
+_WAKE_S: Final = 60.0
+_PEOPLE_TICK_S: Final = 3_600.0
+_WAITING: Final = frozenset(("away", "after_fall", "held", "bed_overdue"))
+"""Signals that stand at zero until something happens; what happens wakes the subject."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ages:
-    """How old readings may be for what, and how often an open alert is renewed. [s]"""
+def _mask(*names: str) -> BoolArray:
+    out = np.zeros(WIDE, dtype=bool)
+    out[[vitals.BY_NAME[name].no for name in names]] = True
+    return out
 
-    latest: float
-    live: float
-    refresh: float
+
+_AT_HOME: Final = _mask(
+    "motion", "door_open", "bed_occupied", "chair_occupied", "room_temperature", "humidity",
+    "illuminance",
+)  # fmt: skip
+_OF_DEVICE: Final = _mask("battery", "mains", "tamper")
+_MOTION, _DOOR = vitals.BY_NAME["motion"].no, vitals.BY_NAME["door_open"].no
+_BED, _CHAIR = vitals.BY_NAME["bed_occupied"].no, vitals.BY_NAME["chair_occupied"].no
+_FALL: Final = vitals.BY_NAME["fall"].no
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """The judged rows of a batch in the order of person, time and quantity."""
+    """Rows of subjects in the order of subject, time and column."""
 
     slot: IntArray
     column: IntArray
     time: FloatArray
     value: FloatArray
-    moment: IntArray  # how many different times of the same person come before
+    judged: BoolArray
+    moment: IntArray  # how many different times of the same subject come before
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What the score of each of n people rests on."""
+class Engine:
+    """The rules and what they remember. Not for sharing among threads."""
 
-    slot: IntArray
-    time: FloatArray
-    values: FloatArray
-    times: FloatArray  # NaN: said by the register, not by a reading
-    scores: early_warning.Scores
-    rank: IntArray
-    bits: IntArray
-    late: BoolArray
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.memory = Memory(plan)
+        self.care_plans = CarePlans(plan)
+        self._by_kind = {k: _reading(plan.of(k)) for k in ("person", "home", "device")}
+
+    # -- the register ---------------------------------------------------------------------------
+
+    def put(
+        self,
+        *,
+        homes: Sequence[Home] = (),
+        people: Sequence[Person] = (),
+        devices: Sequence[Device] = (),
+    ) -> None:
+        """Add what the register has, or renew what it says of those who are here."""
+        self.memory.put_homes(homes)
+        self.memory.put_people(people)
+        self.memory.put_devices(devices)
+        if people:
+            self.care_plans.put(people)
+            self.memory.people.widen("phase", max(1, len(self.plan.person) + len(self.care_plans)))
+            self.memory.learn_parts({})  # triggers may ask new questions
+
+    def unknown(self, rows: Rows) -> tuple[IntArray, IntArray, IntArray]:
+        """Return people, homes and devices of a batch that aren't here yet."""
+        keep = rows[_kept(rows)]
+        people = np.unique(keep["person"][keep["person"] > 0])
+        homes = np.unique(keep["dwelling"][keep["dwelling"] > 0])
+        devices = np.unique(rows["device"][rows["device"] > 0])
+        m = self.memory
+        return (
+            people[m.people.rows(people) < 0],
+            homes[m.homes.rows(homes) < 0],
+            devices[m.devices.rows(devices) < 0],
+        )
+
+    # -- on data --------------------------------------------------------------------------------
+
+    def on_data(self, rows: Rows, *, now: float) -> list[model.Finding]:
+        """Apply a batch to the memory and return what its rules found.
+
+        The order of rows within the batch doesn't matter. A row older than what is known judges
+        its own moment and never replaces the latest value. The memory remembers what it has told,
+        so that only news comes out; the caller throws it away if it can't store that.
+        """
+        found: list[model.Finding] = list(silence.heard(self.memory, rows, now=now))
+        rows = rows[_kept(rows)]
+        if not rows.size:
+            return found
+        quantity = rows["quantity"].astype(np.int64)
+        inside = (quantity >= 0) & (quantity < WIDE)
+        quantity = np.where(inside, quantity, 0)
+        judged = (rows["flags"] & _NEVER_JUDGED) == 0
+        of_device, at_home = _OF_DEVICE[quantity], _AT_HOME[quantity]
+        if of_device.any():
+            found += self._devices(rows[of_device], judged[of_device], now)
+        fell = (quantity == _FALL) & (rows["value"] > 0)
+        if at_home.any() or fell.any():
+            found += self._homes(rows, quantity, at_home, fell, judged, now)
+        of_person = inside & ~of_device & ~at_home & (rows["person"] > 0)
+        if of_person.any():
+            found += self._people(rows[of_person], judged[of_person], now)
+        return found
+
+    def _people(self, rows: Rows, judged: BoolArray, now: float) -> Iterator[model.Finding]:
+        m = self.memory
+        column = m.columns_of(rows["quantity"].astype(np.int64), rows["part"].astype(np.int64))
+        batch = _ordered(m.people.rows(rows["person"]), column, rows, judged)
+        if batch is None:
+            return
+        for at in _moments(batch):
+            yield from self._people_moment(batch, at, now)
+
+    def _people_moment(self, batch: _Batch, at: IntArray, now: float) -> Iterator[model.Finding]:
+        """Judge rows of which each person has one moment only."""
+        m = self.memory
+        slot, column, time = batch.slot[at], batch.column[at], batch.time[at]
+        value, judged = batch.value[at], batch.judged[at]
+        last = np.r_[(slot[1:] != slot[:-1]) | (column[1:] != column[:-1]), True]
+        if not last.all():  # two devices measured the same at the same moment: the higher counts
+            slot, column, time = slot[last], column[last], time[last]
+            value, judged = value[last], judged[last]
+        rows = m.series.meet(slot, column, self.plan.dated)
+        local = m.zones.local(time, m.people.zone[slot])
+        newest = m.series.put(rows, time, local, value)
+        first = np.r_[True, slot[1:] != slot[:-1]]
+        who = np.cumsum(first) - 1
+        people, moment = slot[first], time[first]
+        m.people.latest[people] = np.maximum(m.people.latest[people], moment)
+        if not judged.any():
+            return
+        touched = self._by_kind["person"][:, np.unique(column[judged])].any(axis=1)
+        for n in np.flatnonzero(touched):
+            one = self.plan.person[n]
+            yield from self._rule_of_people(
+                one, one.reads[column] & judged, newest, who, people, moment, value, column, now
+            )
+        for one in self.care_plans.reading(column[judged]):
+            yield from self._rule_of_people(
+                one, one.reads[column] & judged, newest, who, people, moment, value, column, now
+            )
+
+    def _rule_of_people(
+        self,
+        one: Compiled,
+        hit: BoolArray,
+        newest: BoolArray,
+        who: IntArray,
+        people: IntArray,
+        moment: FloatArray,
+        value: FloatArray,
+        column: IntArray,
+        now: float,
+    ) -> Iterator[model.Finding]:
+        live = np.zeros(people.size, dtype=bool)
+        live[who[hit & newest]] = True
+        if live.any():
+            yield from self._judge_people(one, people[live], moment[live], now)
+        over = hit & ~newest
+        if not over.any():
+            return
+        late = np.zeros(people.size, dtype=bool)
+        late[who[over]] = True
+        late &= ~live
+        if late.any() and one.timing.wait == 0:
+            own = {}
+            for c in np.unique(column[over]):
+                said = np.full(people.size, np.nan)
+                mine = over & (column == c)
+                said[who[mine]] = value[mine]
+                own[int(c)] = said[late]
+            yield from self._judge_late(one, people[late], moment[late], own, now)
+
+    def _judge_people(
+        self, one: Compiled, slots: IntArray, at: FloatArray, now: float, *, clock: bool = False
+    ) -> Iterator[model.Finding]:
+        """Judge a rule for people as they are now, because of a reading at ``at``."""
+        slots, at, parameters = self._fit(one, slots, at)
+        if not slots.size:
+            return
+        # judged at the newest moment known of the person: a reading may be new and still not last
+        moment = np.maximum(at, self.memory.people.latest[slots])
+        env = signals.PersonEnv(
+            self.memory, slots, moment, now=now, fresh=one.fresh, parameters=parameters
+        )
+        yield from self._judge("person", one, slots, env, at, moment, now)
+
+    def _judge_late(
+        self,
+        one: Compiled,
+        slots: IntArray,
+        at: FloatArray,
+        own: Mapping[int, FloatArray],
+        now: float,
+    ) -> Iterator[model.Finding]:
+        """Judge a rule at moments that are over; then clear what the present shows to be over."""
+        keep = np.arange(slots.size)
+        slots_, at_, parameters = self._fit(one, slots, at)
+        keep = keep[np.isin(slots, slots_)]
+        if not slots_.size:
+            return
+        env = signals.PersonEnv(
+            self.memory, slots_, at_, now=now, fresh=one.fresh,
+            own={c: v[keep] for c, v in own.items()}, parameters=parameters,
+        )  # fmt: skip
+        raised: list[int] = []
+        for finding in self._judge("person", one, slots_, env, at_, at_, now, late=True):
+            raised.append(finding.subject_no)
+            yield finding
+        if raised:
+            back = self.memory.people.rows(np.array(raised))
+            yield from self._judge_people(one, back, self.memory.people.latest[back], now)
+
+    def _fit(
+        self, one: Compiled, slots: IntArray, at: FloatArray
+    ) -> tuple[IntArray, FloatArray, FloatArray | None]:
+        """Return those people a rule is for, and the numbers that are each one's own."""
+        people = self.memory.people
+        applies = one.rule.applies
+        fit = np.ones(slots.size, dtype=bool)
+        if one.marks:
+            fit &= (people.marks[slots] & np.uint32(one.marks)) != 0
+        if applies.from_age is not None:
+            fit &= at >= people.born[slots] + applies.from_age * 365.2425 * localtime.DAY
+        if applies.pregnant is not None:
+            fit &= people.pregnant[slots] == applies.pregnant
+        if applies.alone is not None:
+            homes = self.memory.homes.rows(people.home[slots])
+            alone = np.zeros(slots.size, dtype=bool)
+            known = homes >= 0
+            alone[known] = self.memory.homes.residents[homes[known]] == 1
+            fit &= alone == applies.alone
+        if not one.parameters:
+            return slots[fit], at[fit], None
+        mine, numbers = self.care_plans.parameters(one, people.no[slots[fit]])
+        return slots[fit][mine], at[fit][mine], numbers
+
+    # -- one rule -------------------------------------------------------------------------------
+
+    def _judge(
+        self,
+        kind: str,
+        one: Compiled,
+        slots: IntArray,
+        env: Any,
+        at: FloatArray,
+        moment: FloatArray,
+        now: float,
+        *,
+        late: bool = False,
+    ) -> Iterator[model.Finding]:
+        """Move a rule's condition on for n subjects and tell what is news."""
+        table, open_ = self.memory.subjects(kind), self.memory.open[kind]
+        phase = table.phase
+        byte = phase[slots, one.column]
+        scores: early_warning.Scores | None = None
+        if one.score is not None:
+            scores = explaining.scores(one, env, self.memory.people.scale2[slots])
+            level = scores.level
+            ranks = np.array([0, 0, one.score.severity_single.rank,
+                              one.score.severity_medium.rank, one.score.severity.rank])  # fmt: skip
+            rank = ranks[level + 1]
+            false = level == 0
+        else:
+            rank = np.zeros(slots.size, dtype=np.int64)
+            false = np.zeros(slots.size, dtype=bool)
+            for n, each in enumerate(one.condition.levels):
+                yes, no = language.judge(each.when, env)
+                rank = np.where(yes, each.severity.rank, rank)
+                false = no if n == 0 else false
+        if not (rank.any() or byte.any()):
+            return
+        over = self._over(one, env, byte, scores, slots, kind) if byte.any() else false & False
+        old = now - at > self.plan.defaults.live
+        rank = np.where(old, np.minimum(rank, _SOON), rank)
+        if late:
+            over = np.zeros(slots.size, dtype=bool)
+            false = over
+        step = conditions.step(
+            phase, open_, slots, one.column,
+            rank=rank, false=false, over=over, at=moment, now=now, timing=one.timing,
+        )  # fmt: skip
+        if scores is not None:
+            self._remember_basis(one, slots, scores, step.worse | step.renew)
+        if step.pending.any() and kind != "person":
+            wait = slots[step.pending]
+            rows = open_.index.find(wait, one.column)
+            table.due[wait] = np.minimum(table.due[wait], open_.pending_at[rows] + one.timing.wait)
+        if kind == "person" and one.clocked:
+            busy = slots[phase[slots, one.column] != 0]
+            self.memory.people.due[busy] = np.minimum(
+                self.memory.people.due[busy], now + _PEOPLE_TICK_S
+            )
+        muted = self._muted(one, phase, slots, rank, step.worse)
+        news = np.flatnonzero(step.worse | step.renew | step.clear)
+        if not news.size:
+            return
+        told = phase[slots, one.column] & conditions.MUTED != 0
+        quiet = told & ~step.worse & (byte & conditions.MUTED != 0)
+        yield from explaining.findings(
+            self.memory, self.care_plans, kind, one, slots, env, scores,
+            rank=rank, step=step, news=news[~quiet[news]], muted=muted, at=at, late=old,
+        )  # fmt: skip
+        if step.clear.any() and one.mutes:
+            yield from self._unmute(kind, one, slots[step.clear], now)
+
+    def _over(
+        self,
+        one: Compiled,
+        env: Any,
+        byte: NDArray[np.uint8],
+        scores: early_warning.Scores | None,
+        slots: IntArray,
+        kind: str,
+    ) -> BoolArray:
+        """Return for whom a condition is certainly over: by a reading, never by the lack of one."""
+        if scores is None:
+            return language.judge(one.condition.clear, env)[0]
+        open_ = self.memory.open[kind]
+        rows = open_.index.find(slots, one.column)
+        basis = np.where(rows >= 0, open_.basis[np.maximum(rows, 0)], 0).astype(np.int64)
+        return np.asarray((scores.level == 0) & ((_bits(scores) & basis) == basis))
+
+    def _remember_basis(
+        self, one: Compiled, slots: IntArray, scores: early_warning.Scores, told: BoolArray
+    ) -> None:
+        """Keep which parts a score rested on: it clears only when those are measured again."""
+        if told.any():
+            open_ = self.memory.open["person"]
+            open_.basis[open_.index.find(slots[told], one.column)] = _bits(scores)[told]
+
+    def _muted(
+        self, one: Compiled, phase: NDArray[np.uint8], slots: IntArray, rank: IntArray,
+        worse: BoolArray,
+    ) -> IntArray:  # fmt: skip
+        """Return which rule speaks for each news, -1 for none; an emergency is never muted."""
+        by = np.full(slots.size, -1, dtype=np.int64)
+        for column in one.muted_by:
+            speaks = (phase[slots, column] & conditions.RANK) >= rank
+            own = phase[slots, column] & conditions.MUTED == 0
+            by = np.where(worse & speaks & own & (by < 0), column, by)
+        by = np.where(rank == model.Severity.EMERGENCY.rank, -1, by)
+        hit = slots[by >= 0]
+        phase[hit, one.column] |= conditions.MUTED
+        return by
+
+    def _unmute(self, kind: str, one: Compiled, slots: IntArray, now: float) -> Iterator[model.Finding]:
+        """Let rules speak for themselves again where the one that spoke for them has cleared."""
+        table = self.memory.subjects(kind)
+        for column in one.mutes:
+            held = slots[table.phase[slots, column] & conditions.MUTED != 0]
+            if held.size:
+                table.phase[held, column] = 0
+                rule = self.plan.of(kind)[column]
+                if kind == "person":
+                    at = self.memory.people.latest[held]
+                    yield from self._judge_people(rule, held, at, now)
+                else:
+                    yield from self._judge_homes(rule, held, now)
+
+    # -- homes ----------------------------------------------------------------------------------
+
+    def _homes(
+        self,
+        rows: Rows,
+        quantity: IntArray,
+        at_home: BoolArray,
+        fell: BoolArray,
+        judged: BoolArray,
+        now: float,
+    ) -> Iterator[model.Finding]:
+        m = self.memory
+        slot = m.homes.rows(rows["dwelling"])
+        here = slot >= 0
+        hit = fell & here
+        if hit.any():
+            np.maximum.at(m.homes.fell, slot[hit], rows["time"][hit])
+            m.homes.due[slot[hit]] = np.minimum(m.homes.due[slot[hit]], now + _WAKE_S)
+        mine = at_home & here
+        if not mine.any():
+            return
+        rows, quantity, judged, slot = rows[mine], quantity[mine], judged[mine], slot[mine]
+        part = np.where(rows["part"] < m.door_out.size, rows["part"], 0)
+        door_out = (quantity == _DOOR) & m.door_out[part]
+        self._move(rows, quantity, slot, part, door_out, now)
+        stated = (quantity != _MOTION) & ((quantity != _DOOR) | door_out)
+        if stated.any():
+            yield from self._states(
+                "home", slot[stated], quantity[stated], rows[stated], judged[stated], now
+            )
+        yield from self._homes_woken(np.unique(slot[judged]), now)
+        yield from self._commands(rows, quantity, slot, judged, now)
+
+    def _move(
+        self,
+        rows: Rows,
+        quantity: IntArray,
+        slot: IntArray,
+        part: IntArray,
+        door_out: BoolArray,
+        now: float,
+    ) -> None:
+        """Count what moved in homes; nothing here depends on the order of rows."""
+        m = self.memory
+        yes = rows["value"] > 0
+        bed_exit = (quantity == _BED) & ~yes
+        inside = ((quantity == _MOTION) & yes) | ((quantity == _DOOR) & ~door_out & yes)
+        inside |= (quantity == _BED) | ((quantity == _CHAIR))
+        if door_out.any():
+            np.maximum.at(m.homes.door, slot[door_out], rows["time"][door_out])
+            wake = slot[door_out]
+            m.homes.due[wake] = np.minimum(m.homes.due[wake], now + _WAKE_S)
+        if not inside.any():
+            return
+        slot, time, part = slot[inside], np.ascontiguousarray(rows["time"][inside]), part[inside]
+        bed_exit = bed_exit[inside]
+        moves = inside[inside] & ~np.isin(quantity[inside], (_BED, _CHAIR))
+        order = np.lexsort((part, time, slot))
+        slot, time, part = slot[order], time[order], part[order]
+        bed_exit, moves = bed_exit[order], moves[order]
+        last = np.r_[slot[1:] != slot[:-1], True]
+        ends, newest = slot[last], time[last]
+        later = newest >= m.homes.moved[ends]
+        m.homes.place[ends[later]] = part[last][later]
+        m.homes.moved[ends] = np.maximum(m.homes.moved[ends], newest)
+        new = ends[m.homes.activity[ends] < 0]
+        if new.size:
+            m.homes.activity[new] = m.activity.add(new.size)
+            m.homes.due[new] = np.minimum(m.homes.due[new], now)
+        self._count(slot, time, part, bed_exit, moves)
+
+    def _count(
+        self, slot: IntArray, time: FloatArray, part: IntArray, bed_exit: BoolArray, moves: BoolArray
+    ) -> None:
+        m = self.memory
+        local = m.zones.local(time, m.homes.zone[slot])
+        rows = m.homes.activity[slot].astype(np.int64)
+        m.activity.advance(rows, localtime.day(local))
+        m.activity.moved(rows, local)
+        minute = localtime.minute(local)
+        for which, hit in activity.counted(m.bathroom[part], bed_exit, moves, minute):
+            if hit.any():
+                m.activity.visits(which, rows[hit], time[hit], local[hit])
+        if bed_exit.any():
+            m.activity.got_up(rows[bed_exit], local[bed_exit])
+
+    def _states(
+        self, kind: str, slot: IntArray, column: IntArray, rows: Rows, judged: BoolArray, now: float
+    ) -> Iterator[model.Finding]:
+        """Take in states of homes or devices, moment by moment, and judge the rules they touch."""
+        batch = _ordered(slot, np.where(self.plan.kept[column], column, -1), rows, judged)
+        if batch is None:
+            return
+        states = self.memory.home_states if kind == "home" else self.memory.device_states
+        for at in _moments(batch):
+            s, c, t, v = batch.slot[at], batch.column[at], batch.time[at], batch.value[at]
+            last = np.r_[(s[1:] != s[:-1]) | (c[1:] != c[:-1]), True]
+            s, c, t, v, j = s[last], c[last], t[last], v[last], batch.judged[at][last]
+            newest = states.put(states.meet(s, c), t, v) & j
+            if not newest.any():
+                continue
+            touched = self._by_kind[kind][:, np.unique(c[newest])].any(axis=1)
+            for n in np.flatnonzero(touched):
+                one = self.plan.of(kind)[n]
+                hit = one.reads[c] & newest
+                mine, where = np.unique(s[hit], return_index=True)
+                if kind == "home":
+                    yield from self._judge_homes(one, mine, now, at=t[hit][where])
+                    self.memory.homes.due[mine] = np.minimum(
+                        self.memory.homes.due[mine], now + _WAKE_S
+                    )
+                else:
+                    yield from self._judge_devices(one, mine, t[hit][where], now)
+
+    def _homes_woken(self, slots: IntArray, now: float) -> Iterator[model.Finding]:
+        """Judge again what is going on in homes in which something has moved."""
+        phase = self.memory.homes.phase
+        busy = slots[phase[slots].any(axis=1)]
+        if not busy.size:
+            return
+        for one in self.plan.home:
+            if one.home:
+                mine = busy[phase[busy, one.column] != 0]
+                if mine.size:
+                    yield from self._judge_homes(one, mine, now)
+
+    def _judge_homes(
+        self, one: Compiled, slots: IntArray, now: float, *, at: FloatArray | None = None
+    ) -> Iterator[model.Finding]:
+        if one.condition.command is not None:
+            return
+        moment = np.full(slots.size, now) if at is None else at
+        slots, moment = self._homes_fit(one, slots, moment)
+        if slots.size:
+            env = signals.HomeEnv(self.memory, slots, moment, now=now, fresh=one.fresh)
+            yield from self._judge("home", one, slots, env, moment, moment, now)
+
+    def _homes_fit(
+        self, one: Compiled, slots: IntArray, at: FloatArray
+    ) -> tuple[IntArray, FloatArray]:
+        homes = self.memory.homes
+        fit = homes.residents[slots] > 0
+        if one.marks:
+            fit &= (homes.marks[slots] & np.uint32(one.marks)) != 0
+        if one.rule.applies.alone is not None:
+            fit &= (homes.residents[slots] == 1) == one.rule.applies.alone
+        return slots[fit], at[fit]
+
+    def _commands(
+        self, rows: Rows, quantity: IntArray, slot: IntArray, judged: BoolArray, now: float
+    ) -> Iterator[model.Finding]:
+        """Ask devices for something because of motion that is happening now."""
+        m = self.memory
+        fresh = now - rows["time"] <= _WAKE_S
+        hit = judged & fresh & (quantity == _MOTION) & (rows["value"] > 0)
+        for one in self.plan.home:
+            command = one.condition.command
+            if command is None or not hit.any():
+                continue
+            order = np.lexsort((rows["time"][hit], slot[hit]))
+            s, t = slot[hit][order], rows["time"][hit][order]
+            last = np.r_[s[1:] != s[:-1], True]
+            mine, at = self._homes_fit(one, s[last], t[last])
+            free = now - m.homes.lit[mine] >= command.every_s
+            mine, at = mine[free], at[free]
+            if not mine.size:
+                continue
+            env = signals.HomeEnv(m, mine, at, now=now, fresh=one.fresh)
+            yes, _ = language.judge(one.condition.levels[0].when, env)
+            m.homes.lit[mine[yes]] = now
+            yield from explaining.commands(m, one, mine, env, np.flatnonzero(yes), at)
+
+    # -- devices --------------------------------------------------------------------------------
+
+    def _devices(self, rows: Rows, judged: BoolArray, now: float) -> Iterator[model.Finding]:
+        slot = self.memory.devices.rows(rows["device"])
+        here = slot >= 0
+        if here.any():
+            quantity = rows["quantity"][here].astype(np.int64)
+            yield from self._states("device", slot[here], quantity, rows[here], judged[here], now)
+
+    def _judge_devices(
+        self, one: Compiled, slots: IntArray, at: FloatArray, now: float
+    ) -> Iterator[model.Finding]:
+        env = signals.DeviceEnv(self.memory, slots, now=now, fresh=one.fresh)
+        yield from self._judge("device", one, slots, env, at, at, now)
+
+    # -- on time --------------------------------------------------------------------------------
+
+    def on_time(self, *, now: float, heard_since: float | None) -> list[model.Finding]:
+        """Judge what the clock alone changes, and return what was found.
+
+        Parameters
+        ----------
+        now
+            The hub's clock. [s, Unix]
+        heard_since
+            Since when the hub has been listening to its devices without a break; None while it
+            isn't: then nothing is called silent or still. [s, Unix]
+        """
+        m = self.memory
+        if heard_since is None:
+            return []
+        if heard_since > m.heard_since:
+            m.heard_since = heard_since
+            m.set_due(np.flatnonzero(m.feeds.told[: m.feeds.count] == 0))
+        found = list(silence.overdue(m, now=now))
+        homes = np.flatnonzero(m.homes.due[: m.homes.count] <= now)
+        if homes.size:
+            found += self._homes_due(homes, now)
+        people = np.flatnonzero(m.people.due[: m.people.count] <= now)
+        if people.size:
+            found += self._people_due(people, now)
+        devices = np.flatnonzero(m.devices.due[: m.devices.count] <= now)
+        if devices.size:
+            found += self._devices_due(devices, now)
+        return found
+
+    def _homes_due(self, slots: IntArray, now: float) -> list[model.Finding]:
+        m, found = self.memory, []
+        m.homes.due[slots] = np.inf
+        for one in self.plan.home:
+            if not one.clocked or one.condition.command is not None:
+                continue
+            mine, moment = self._homes_fit(one, slots, np.full(slots.size, now))
+            if not mine.size:
+                continue
+            env = signals.HomeEnv(m, mine, moment, now=now, fresh=one.fresh)
+            found += self._judge("home", one, mine, env, moment, moment, now)
+            due = next_due(one, env, now)
+            m.homes.due[mine] = np.minimum(m.homes.due[mine], due)
+        return found
+
+    def _people_due(self, slots: IntArray, now: float) -> list[model.Finding]:
+        m, found = self.memory, []
+        m.people.due[slots] = np.inf
+        for one in [*self.plan.person, *self.care_plans.rules]:
+            if one.clocked:
+                busy = slots[m.people.phase[slots, one.column] != 0]
+                if busy.size:
+                    found += self._judge_people(one, busy, np.full(busy.size, now), now, clock=True)
+        return found
+
+    def _devices_due(self, slots: IntArray, now: float) -> list[model.Finding]:
+        m, found = self.memory, []
+        m.devices.due[slots] = np.inf
+        for one in self.plan.device:
+            busy = slots[m.devices.phase[slots, one.column] != 0]
+            if busy.size and one.clocked:
+                found += self._judge_devices(one, busy, np.full(busy.size, now), now)
+        return found
+
+    # -- what people did ------------------------------------------------------------------------
+
+    def put_told(
+        self, kind: str, number: int, rule_id: str, *, rank: int, at: float, basis: Sequence[str]
+    ) -> None:
+        """Take over an open alert, as the database has it; rank 0: its condition has cleared."""
+        slot, column = self._where(kind, number, rule_id)
+        if slot < 0 or column is None:
+            return
+        open_ = self.memory.open[kind]
+        row = open_.meet(np.array([slot]), column)
+        open_.told_at[row] = at
+        open_.raised_at[row] = at
+        one = self._rule(kind, column)
+        if one.score is not None:
+            names = one.score.chart.names
+            open_.basis[row] = sum(1 << names.index(n) for n in basis if n in names)
+        phase = self.memory.subjects(kind).phase
+        kept = phase[slot, column] & (conditions.PENDING | conditions.CLEARING)
+        phase[slot, column] = rank | kept
+        self._wake(kind, slot)
+
+    def forget_told(self, kind: str, number: int, rule_id: str, *, now: float) -> None:
+        """Forget an alert that a person closed, so that the next bad reading raises anew."""
+        slot, column = self._where(kind, number, rule_id)
+        if slot < 0 or column is None:
+            silence.forget(self.memory, kind, number, rule_id, now=now)
+            return
+        phase = self.memory.subjects(kind).phase
+        one = self._rule(kind, column)
+        for each in (column, *(c for c in one.mutes if phase[slot, c] & conditions.MUTED)):
+            phase[slot, each] = 0
+            rows = self.memory.open[kind].index.find(np.array([slot]), each)
+            self.memory.open[kind].told_at[rows[rows >= 0]] = -np.inf
+        self._wake(kind, slot)
+
+    def _wake(self, kind: str, slot: int) -> None:
+        if kind == "home":
+            self.memory.homes.due[slot] = -np.inf
+
+    def _rule(self, kind: str, column: int) -> Compiled:
+        rules = self.plan.of(kind)
+        return rules[column] if column < len(rules) else self.care_plans.rules[column - len(rules)]
+
+    def _where(self, kind: str, number: int, rule_id: str) -> tuple[int, int | None]:
+        slot = self.memory.subjects(kind).numbers.row(number) if kind in self._by_kind else -1
+        if kind == "person" and rule_id.startswith(CarePlans.PREFIX):
+            return slot, self.care_plans.column(number, rule_id)
+        rules = self.plan.of(kind) if kind in self._by_kind else []
+        return slot, next((c.column for c in rules if c.rule.id == rule_id), None)
+
+    def tidy(self, *, now: float) -> None:
+        """Let go of conditions in which nothing is going on any more."""
+        for kind, open_ in self.memory.open.items():
+            n = open_.count
+            phase = self.memory.subjects(kind).phase[open_.slot[:n], open_.rule[:n]]
+            quiet = (phase == 0) & (now - open_.raised_at[:n] > 31 * localtime.DAY)
+            quiet |= (phase == 0) & ~np.isfinite(open_.raised_at[:n])
+            if quiet.sum() > n // 4:
+                open_.keep(np.flatnonzero(~quiet))
+                open_.reindex()
 
 
-def on_data(state: Latest, rows: Rows, *, now: float, ages: Ages) -> list[model.Finding]:
-    """Apply a batch to the state and return what its rules found, oldest moment first.
-
-    The order of rows within the batch doesn't matter. A row older than what is known judges its
-    own moment against the limits and never replaces the latest value. The state remembers what
-    it has told, so that only news comes out; the caller forgets the state if it can't store it.
-    """
-    batch = _ordered(state, rows)
-    if batch is None:
-        return []
-    found: list[model.Finding] = []
-    last = int(batch.moment.max())
-    if last == 0:
-        return list(_moment(state, batch, slice(None), now, ages))
-    by_moment = np.argsort(batch.moment, kind="stable")
-    cuts = np.searchsorted(batch.moment[by_moment], np.arange(last + 2))
-    for n in range(last + 1):
-        found.extend(_moment(state, batch, by_moment[cuts[n] : cuts[n + 1]], now, ages))
-    return found
+def next_due(one: Compiled, env: signals.HomeEnv, now: float) -> FloatArray:
+    """Return when the clock alone may change a rule's condition next, per home. [s, Unix]"""
+    due = np.full(env.size, np.inf)
+    for node in (*(level.when for level in one.condition.levels), one.condition.clear):
+        for part in language.walk(node):
+            if isinstance(part, language.Hours):
+                minute = env.minute()
+                for edge in (part.begin, part.end):
+                    wait = np.mod(edge - minute, 1_440)
+                    due = np.minimum(due, now + np.where(wait == 0, 1_440, wait) * 60)
+            if isinstance(part, language.Compare):
+                due = np.minimum(due, _crossing(part, env, now))
+    return np.maximum(due, now + 1.0)
 
 
-def _ordered(state: Latest, rows: Rows) -> _Batch | None:
-    keep = np.flatnonzero(judged(rows))
-    column = state.columns.index(rows["quantity"][keep].astype(np.int64))
-    keep, column = keep[column >= 0], column[column >= 0]
-    slot = state.slots(np.ascontiguousarray(rows["person"][keep]))
-    keep, column, slot = keep[slot >= 0], column[slot >= 0], slot[slot >= 0]
+def _crossing(part: language.Compare, env: signals.HomeEnv, now: float) -> FloatArray:
+    signal, bound = part.left, part.right
+    if not isinstance(signal, Signal) or not isinstance(bound, language.Number):
+        return np.full(env.size, now + TICK_S)
+    value = env.signal(signal)
+    if signal.spec.grows or signal.name in ("quiet_hours", "bed_overdue"):
+        rate = 3_600.0 if signal.name == "quiet_hours" else 1.0
+        wait = (bound.value - value) * rate
+        out = np.where(wait >= 0, now + np.maximum(wait, 0.0), np.inf)
+        if signal.name in _WAITING:
+            out = np.where(value == 0, np.inf if signal.name != "bed_overdue" else now + TICK_S, out)
+        unknown = np.inf if signal.name in _WAITING else now + TICK_S
+        return np.where(np.isnan(value), unknown, out)
+    if signal.name in ("count", "excess", "days_known"):
+        return np.where(np.isnan(value), now + 4 * TICK_S, now + TICK_S)
+    return np.full(env.size, np.inf)
+
+
+def _bits(scores: early_warning.Scores) -> IntArray:
+    measured = ~np.isnan(scores.parts)
+    return np.asarray(measured @ (1 << np.arange(measured.shape[1])), dtype=np.int64)
+
+
+def _kept(rows: Rows) -> BoolArray:
+    """Return which rows are remembered: plausible, no broker's copies, a number, in time."""
+    return np.asarray(
+        ((rows["flags"] & _NEVER_KEPT) == 0)
+        & np.isfinite(rows["value"])
+        & (rows["time"] > 0)
+        & (rows["time"] < _LAST_TIME)
+    )
+
+
+def _reading(rules: Sequence[Compiled]) -> BoolArray:
+    return np.array([c.reads for c in rules], dtype=bool).reshape(len(rules), WIDE)
+
+
+def _ordered(slot: IntArray, column: IntArray, rows: Rows, judged: BoolArray) -> _Batch | None:
+    keep = np.flatnonzero((slot >= 0) & (column >= 0))
     if not keep.size:
         return None
+    slot, column, judged = slot[keep], column[keep], judged[keep]
     time = np.ascontiguousarray(rows["time"][keep])
     value = np.ascontiguousarray(rows["value"][keep])
     # Two devices may measure the same at the same moment: value and device decide, not order.
     order = np.lexsort((rows["device"][keep], value, column, time, slot))
     slot, column, time, value = slot[order], column[order], time[order], value[order]
-    new_person = np.r_[True, slot[1:] != slot[:-1]]
-    new_time = new_person | np.r_[True, time[1:] != time[:-1]]
+    new_subject = np.r_[True, slot[1:] != slot[:-1]]
+    new_time = new_subject | np.r_[True, time[1:] != time[:-1]]
     nth = np.cumsum(new_time) - 1
-    first = np.maximum.accumulate(np.where(new_person, nth, 0))
-    return _Batch(slot, column, time, value, nth - first)
+    first = np.maximum.accumulate(np.where(new_subject, nth, 0))
+    return _Batch(slot, column, time, value, judged[order], nth - first)
 
 
-def _moment(
-    state: Latest, batch: _Batch, at: slice | NDArray[np.intp], now: float, ages: Ages
-) -> Iterator[model.Finding]:
-    """Judge rows of which each person has one moment only."""
-    slot, column = batch.slot[at], batch.column[at]
-    time, value = batch.time[at], batch.value[at]
-    newest = time >= state.time[slot, column]
-    state.time[slot[newest], column[newest]] = time[newest]
-    state.value[slot[newest], column[newest]] = value[newest]
-    yield from _limits(state, slot, column, time, value, newest, now, ages)
-    scored = newest & np.isin(column, state.columns.parts)
-    if scored.any():
-        people, where = np.unique(slot[scored], return_index=True)
-        yield from _score(state, people, time[scored][where], now, ages)
-
-
-def _limits(
-    state: Latest,
-    slot: IntArray,
-    column: IntArray,
-    time: FloatArray,
-    value: FloatArray,
-    newest: BoolArray,
-    now: float,
-    ages: Ages,
-) -> Iterator[model.Finding]:
-    c = state.columns
-    limited = c.limit_of[column] >= 0
-    slot, time, value, newest = slot[limited], time[limited], value[limited], newest[limited]
-    rule = c.limit_of[column[limited]]
-    low, high = state.low[slot, rule], state.high[slot, rule]
-    with np.errstate(invalid="ignore"):
-        outside = (value < low) | (value > high)
-        inside = ~(value < low + c.margin[rule]) & ~(value > high - c.margin[rule])
-    late = now - time > ages.live
-    rank = np.where(outside, c.rank[1 + rule], 0)
-    rank = np.where(late, np.minimum(rank, _SOON), rank)
-    told, told_at = state.told[slot, 1 + rule], state.told_at[slot, 1 + rule]
-    worse = rank > told
-    renew = (rank > 0) & ~worse & newest & (now - told_at >= ages.refresh)
-    clear = inside & newest & (told > 0)
-    _remember(state, slot, 1 + rule, rank, worse, renew, clear, now)
-    for n in np.flatnonzero(worse | renew | clear):
-        yield _limit_finding(
-            state, int(slot[n]), int(rule[n]), _outcome(worse[n], clear[n]), int(rank[n]),
-            float(time[n]), float(value[n]), late=bool(late[n]),
-        )  # fmt: skip
-    over = np.flatnonzero(worse & ~newest)
-    if over.size:
-        yield from _already_over(state, slot[over], rule[over], now, ages)
-
-
-def _already_over(
-    state: Latest, slot: IntArray, rule: IntArray, now: float, ages: Ages
-) -> Iterator[model.Finding]:
-    """Clear what an overtaken reading raised, where the latest reading is back inside."""
-    c = state.columns
-    column = c.index(np.array([c.limits[r].quantity for r in rule]))
-    time, value = state.time[slot, column], state.value[slot, column]
-    low, high = state.low[slot, rule], state.high[slot, rule]
-    inside = ~(value < low + c.margin[rule]) & ~(value > high - c.margin[rule])
-    for n in np.flatnonzero(inside):
-        state.told[slot[n], 1 + rule[n]] = 0
-        yield _limit_finding(
-            state, int(slot[n]), int(rule[n]), model.Outcome.CLEAR, 0, float(time[n]),
-            float(value[n]), late=bool(now - time[n] > ages.live),
-        )  # fmt: skip
-
-
-def _limit_finding(
-    state: Latest,
-    slot: int,
-    rule: int,
-    outcome: model.Outcome,
-    rank: int,
-    time: float,
-    value: float,
-    *,
-    late: bool,
-) -> model.Finding:
-    one = state.columns.limits[rule]
-    low, high = float(state.low[slot, rule]), float(state.high[slot, rule])
-    side = 0 if value < low else 1
-    own = state.personal[slot, rule]
-    return model.Finding(
-        outcome=outcome,
-        person_no=int(state.person[slot]),
-        rule_id=one.id,
-        rule_version=one.version,
-        severity=model.BY_RANK[rank] if rank else one.severity,
-        title=one.title,
-        evidence=(model.Reading(quantity=one.quantity, value=value, time=time),),
-        at=time,
-        late=late,
-        low=None if np.isnan(low) else low,
-        high=None if np.isnan(high) else high,
-        personal=bool(own[side] if rank else own.any()),
-    )
-
-
-def _score(
-    state: Latest, slot: IntArray, time: FloatArray, now: float, ages: Ages
-) -> Iterator[model.Finding]:
-    fit = ~state.pregnant[slot] & (time >= state.adult_at[slot])
-    slot, time = slot[fit], time[fit]
-    if not slot.size:
+def _moments(batch: _Batch) -> Iterator[IntArray]:
+    """Return the rows of each subject's first moment, then of each one's second, and so on."""
+    last = int(batch.moment.max())
+    if last == 0:
+        yield np.arange(batch.slot.size)
         return
-    c = state.columns
-    values, times = _parts_at(state, slot, time, ages.latest)
-    scores = early_warning.score(
-        c.score.chart,
-        {name: values[:, n] for n, name in enumerate(early_warning.PARTS)},
-        state.scale2[slot],
-    )
-    ranks = np.array(
-        [0, 0, c.score.severity_single.rank, c.score.severity_medium.rank, c.score.severity.rank]
-    )
-    rank = ranks[scores.level + 1]
-    late = now - time > ages.live
-    rank = np.where(late, np.minimum(rank, _SOON), rank)
-    measured = ~np.isnan(scores.parts)
-    bits = measured @ (1 << np.arange(measured.shape[1]))
-    column = np.zeros(slot.size, dtype=np.int64)
-    told, told_at = state.told[slot, 0], state.told_at[slot, 0]
-    before = state.told_parts[slot]
-    worse = rank > told
-    renew = (rank > 0) & ~worse & (now - told_at >= ages.refresh)
-    # Only a reading clears: every part the alert rested on must still be measured.
-    clear = (rank == 0) & (told > 0) & ((bits & before) == before)
-    _remember(state, slot, column, rank, worse, renew, clear, now)
-    state.told_parts[slot] = np.where(worse | renew, bits, before)
-    seen = _Seen(slot, time, values, times, scores, rank, bits, late)
-    for n in np.flatnonzero(worse | renew | clear):
-        yield _score_finding(state, seen, int(n), _outcome(worse[n], clear[n]))
-
-
-def _parts_at(
-    state: Latest, slot: IntArray, time: FloatArray, age: float
-) -> tuple[FloatArray, FloatArray]:
-    """Return the values that count at each person's moment, and when they were measured."""
-    c: Columns = state.columns
-    times = state.time[slot[:, None], c.parts]
-    values = state.value[slot[:, None], c.parts]
-    values = np.where(time[:, None] - times <= age, values, np.nan)
-    # Whether oxygen is given is known from the register where no device says it.
-    n = early_warning.PARTS.index("on_oxygen")
-    unsaid = np.isnan(values[:, n])
-    values[:, n] = np.where(unsaid, state.oxygen[slot], values[:, n])
-    times[:, n] = np.where(unsaid, np.nan, times[:, n])
-    return values, times
-
-
-def _score_finding(state: Latest, seen: _Seen, n: int, outcome: model.Outcome) -> model.Finding:
-    rule, scores, rank = state.columns.score, seen.scores, int(seen.rank[n])
-    evidence = tuple(
-        model.Reading(
-            quantity=vitals.BY_NAME[name].no,
-            value=float(seen.values[n, p]),
-            time=float(seen.times[n, p]),
-            points=int(scores.parts[n, p]),
-        )
-        for p, name in enumerate(early_warning.PARTS)
-        if np.isfinite(seen.times[n, p]) or scores.parts[n, p] > 0
-        if not np.isnan(seen.values[n, p])
-    )
-    return model.Finding(
-        outcome=outcome,
-        person_no=int(state.person[seen.slot[n]]),
-        rule_id=rule.id,
-        rule_version=rule.version,
-        severity=model.BY_RANK[rank] if rank else rule.severity_single,
-        title=rule.title,
-        evidence=evidence,
-        at=float(seen.time[n]),
-        late=bool(seen.late[n]),
-        score=int(scores.total[n]),
-        partial=bool(scores.partial[n]),
-        level=early_warning.LEVELS[int(scores.level[n])],
-        measured=int(seen.bits[n]),
-    )
-
-
-def _remember(
-    state: Latest,
-    slot: IntArray,
-    column: IntArray,
-    rank: IntArray,
-    worse: BoolArray,
-    renew: BoolArray,
-    clear: BoolArray,
-    now: float,
-) -> None:
-    state.told[slot[worse], column[worse]] = rank[worse]
-    state.told[slot[clear], column[clear]] = 0
-    news = worse | renew | clear
-    state.told_at[slot[news], column[news]] = now
-
-
-def _outcome(worse: np.bool_, clear: np.bool_) -> model.Outcome:
-    if worse:
-        return model.Outcome.RAISE
-    return model.Outcome.CLEAR if clear else model.Outcome.REFRESH
+    by_moment = np.argsort(batch.moment, kind="stable")
+    cuts = np.searchsorted(batch.moment[by_moment], np.arange(last + 2))
+    for n in range(last + 1):
+        yield by_moment[cuts[n] : cuts[n + 1]]

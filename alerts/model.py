@@ -142,39 +142,56 @@ class Outcome(enum.StrEnum):
 
     RAISE = "raise"  # new, or worse than before
     REFRESH = "refresh"  # as before, with newer readings
-    CLEAR = "clear"  # back inside, by a reading and not by the lack of one
+    CLEAR = "clear"  # over, by a reading and not by the lack of one
+    MUTED = "muted"  # it holds, and another open alert of the same subject speaks for it
+    COMMAND = "command"  # a device of the home is asked to do something
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One number behind a decision: from these alone the decision can be made again."""
+
+    name: str  # the signal as the rule writes it
+    value: float | None  # None: unknown
+    quantity: str = ""
+    time: float | None = None  # when it was measured, where that says something; Unix seconds
+    origin: str = ""  # of a limit: "care plan", "risk band", "default"
+    points: int | None = None  # what it added to a score
+    values: tuple[float, ...] = ()  # the newest readings, newest first, and their ages [s]
+    ages: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One rule's decision about one person at one moment, with what it rests on."""
+    """One rule's decision about one subject at one moment, with what it rests on."""
 
     outcome: Outcome
-    person_no: int
+    subject: str  # "person", "home", "device", "site"
+    subject_no: int
     rule_id: str
     rule_version: str
     severity: Severity
     title: str
-    evidence: tuple[Reading, ...]
-    at: float  # Unix seconds: the newest reading it rests on
-    late: bool
+    facts: tuple[Fact, ...]
+    at: float  # Unix seconds: the moment that was judged
+    late: bool = False
+    person_no: int | None = None
+    home_no: int | None = None
+    device_no: int | None = None
+    when: str = ""  # the condition that holds, as the rule writes it
     score: int | None = None
     partial: bool = False
     level: str = ""
-    low: float | None = None
-    high: float | None = None
-    personal: bool = False  # the limit comes from the care plan
-    measured: int = 0  # bit per score part that was measured
+    missing: tuple[str, ...] = ()  # parts of a score that were not measured
+    missing_for: tuple[float | None, ...] = ()  # and for how long [s]
+    part: int = 0  # the room, as the register numbers it
+    muted_by: str = ""  # the rule that speaks for this one
+    said: str = ""  # words of its own, where facts don't say it all
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """A number behind a decision."""
-
-    quantity: int
-    value: float
-    time: float  # Unix seconds
-    points: int | None = None  # what it added to a score
+    @property
+    def reading_at(self) -> float:
+        """Return when the newest reading behind it was measured. [s, Unix]"""
+        return max((f.time for f in self.facts if f.time is not None), default=self.at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,9 +30,18 @@ class Registry:
         """Return the rules of one kind, in the order of the packs."""
         return tuple(r for r in self.rules.values() if isinstance(r, kind))
 
+    @property
+    def digest(self) -> str:
+        """Return what tells these rules from others: a memory belongs to the rules it was made by."""
+        said = sorted((p.id, p.version, repr(p.rules), repr(p.limits)) for p in self.packs.values())
+        return hashlib.sha256(repr(said).encode()).hexdigest()
 
-def load(folder: Path | None = None) -> Registry:
+
+def load(folder: Path | None = None, *, shadow: Iterable[str] = ()) -> Registry:
     """Read every pack of a folder, the shipped ones where none is given.
+
+    Packs named in ``shadow`` are judged and written down, and page nobody; alarms and the hub's
+    own rules are never in the shadow.
 
     Raises
     ------
@@ -40,8 +50,9 @@ def load(folder: Path | None = None) -> Registry:
     """
     packs: dict[str, pack.Pack] = {}
     rules: dict[str, pack.Rule] = {}
+    shaded = frozenset(shadow)
     for path in sorted((folder or SHIPPED).glob("*.toml")):
-        one = pack.parse(path.read_text(encoding="utf-8"), file=str(path))
+        one = _shaded(pack.parse(path.read_text(encoding="utf-8"), file=str(path)), shaded)
         if one.id in packs:
             raise errors.PackError(file=path, line=1, problem=f"pack '{one.id}' is there twice")
         for rule in one.rules:
@@ -53,17 +64,32 @@ def load(folder: Path | None = None) -> Registry:
         packs[one.id] = one
     if not packs:
         raise errors.PackError(file=folder or SHIPPED, line=0, problem="there is no pack here")
-    missing = lacking(rules.values())
+    missing = lacking(rules.values()) + clashing(packs.values())
     if missing:
         raise errors.PackError(file=folder or SHIPPED, line=0, problem="; ".join(missing))
+    unknown = shaded - packs.keys()
+    if unknown:
+        raise errors.PackError(
+            file=folder or SHIPPED, line=0,
+            problem=f"there is no pack {', '.join(sorted(unknown))} to put into the shadow",
+        )  # fmt: skip
     return Registry(packs, rules)
+
+
+def _shaded(one: pack.Pack, shaded: frozenset[str]) -> pack.Pack:
+    if one.id not in shaded:
+        return one
+    rules = tuple(
+        r if isinstance(r, pack.AlarmRule) or r.id in OWN else replace(r, shadow=True)
+        for r in one.rules
+    )
+    return replace(one, rules=rules, shadow=True)
 
 
 def lacking(rules: Iterable[pack.Rule]) -> list[str]:
     """Say what a set of packs must have and hasn't: no folder may silence an emergency."""
     rules = list(rules)
     alarms = {r.quantity for r in rules if isinstance(r, pack.AlarmRule)}
-    limits = Counter(r.quantity for r in rules if isinstance(r, pack.LimitRule))
     scores = [r.id for r in rules if isinstance(r, pack.ScoreRule)]
     wanted = [*sorted(vitals.EMERGENCIES), vitals.UNKNOWN_ALARM]
     problems = [
@@ -75,11 +101,36 @@ def lacking(rules: Iterable[pack.Rule]) -> list[str]:
     problems += [f"the rule '{name}' is missing" for name in OWN if name not in there]
     if len(scores) != 1:
         problems.append(f"exactly one early-warning score is needed, there are {len(scores)}")
-    problems += [
-        f"{count} limit rules for {vitals.BY_NO[no].name}: one is allowed, the care plan's"
-        " own limits override it person by person"
-        for no, count in limits.items()
+    return problems
+
+
+def clashing(packs: Iterable[pack.Pack]) -> list[str]:
+    """Say which default limits can't stand side by side, and what rules mute that isn't there."""
+    packs = list(packs)
+    said = Counter(
+        (limit.quantity, mark)
+        for one in packs
+        for limit in one.limits
+        for mark in (limit.conditions or ("",))
+    )
+    problems = [
+        f"{count} default limits for {quantity}{f' with {mark}' if mark else ''}: one is allowed,"
+        " the care plan's own limits override it person by person"
+        for (quantity, mark), count in said.items()
         if count > 1
+    ]
+    silent = Counter(
+        r.what for one in packs for r in one.rules if isinstance(r, pack.SilenceRule)
+    )
+    problems += [f"{n} silence rules for '{what}': one is allowed" for what, n in silent.items()
+                 if n > 1]  # fmt: skip
+    there = {r.id for one in packs for r in one.rules}
+    problems += [
+        f"rule '{rule.id}' mutes '{other}', which is not there"
+        for one in packs
+        for rule in one.rules
+        for other in rule.mutes
+        if other not in there
     ]
     return problems
 

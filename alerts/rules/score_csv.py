@@ -37,9 +37,9 @@ def score_file(pack_id: str, path: Path | str) -> str:
         raise errors.ScoreInputError(problems=f"{path}: the first line must name the columns")
     header = [cell.strip() for cell in rows[0]]
     body = [(n, row) for n, row in enumerate(rows[1:], start=2) if any(c.strip() for c in row)]
-    columns, scale2 = _columns(str(path), header, body)
+    columns, scale2 = _columns(rule.chart, str(path), header, body)
     scores = early_warning.score(rule.chart, columns, scale2)
-    return _written(header, [row for _, row in body], scores)
+    return _written(rule.chart, header, [row for _, row in body], scores)
 
 
 def _rule(pack_id: str) -> pack.ScoreRule:
@@ -47,21 +47,21 @@ def _rule(pack_id: str) -> pack.ScoreRule:
     found = packs.get(pack_id)
     rules = [r for r in found.rules if isinstance(r, pack.ScoreRule)] if found else []
     if not rules:
-        names = ", ".join(p.id for p in packs.values() if p.kind == "early_warning")
+        names = ", ".join(p.id for p in packs.values() if any(isinstance(r, pack.ScoreRule) for r in p.rules))
         raise errors.ScoreInputError(problems=f"'{pack_id}' is no score; there is: {names}")
     return rules[0]
 
 
 def _columns(
-    path: str, header: list[str], body: Sequence[tuple[int, list[str]]]
+    chart: early_warning.Chart, path: str, header: list[str], body: Sequence[tuple[int, list[str]]]
 ) -> tuple[dict[str, early_warning.FloatArray], early_warning.BoolArray]:
-    known = [*early_warning.PARTS, "scale2"]
+    known = [*chart.names, "scale2"]
     columns = {name: np.full(len(body), np.nan) for name in known}
     problems: list[str] = []
     repeated = sorted({name for name in known if header.count(name) > 1})
     problems += [f"{path}:1: column {name} is there more than once" for name in repeated]
-    if not any(name in header for name in early_warning.PARTS):
-        problems.append(f"{path}:1: no column is named {', '.join(early_warning.PARTS)}")
+    if not any(name in header for name in chart.names):
+        problems.append(f"{path}:1: no column is named {', '.join(chart.names)}")
     for place, (line, row) in enumerate(body):
         if len(row) > len(header):
             problems.append(f"{path}:{line}: has {len(row)} cells, the header {len(header)}")
@@ -110,10 +110,15 @@ def _truth(cell: str) -> float:
     return value
 
 
-def _written(header: list[str], body: list[list[str]], scores: early_warning.Scores) -> str:
+def _written(
+    chart: early_warning.Chart,
+    header: list[str],
+    body: list[list[str]],
+    scores: early_warning.Scores,
+) -> str:
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
-    added = [f"{name}_score" for name in early_warning.PARTS]
+    added = [f"{name}_score" for name in chart.names]
     writer.writerow([*header, *added, "total", "level", "partial"])
     for n, row in enumerate(body):
         parts = ["" if np.isnan(p) else str(int(p)) for p in scores.parts[n]]

@@ -26,17 +26,34 @@ def _numbers(
 ) -> Iterator[tuple[str, str, str, str]]:
     source = str(table.get("source", source))
     for key, value in table.items():
-        if key == "bands":
-            yield where, "bands", _bands(value), source
+        if key.startswith("bands") and isinstance(value, list):
+            yield where, key, _bands(value), source
+        elif key == "levels" and isinstance(value, list):
+            for level in value:
+                yield where, f"severity {level['severity']} when", _code(level["when"]), source
         elif isinstance(value, dict):
-            yield from _numbers(value, f"{where}.{key}".lstrip("."), source)
-        elif isinstance(value, list):
+            inner = where if key in ("applies", "command", "args") else f"{where}.{key}".lstrip(".")
+            yield from _numbers(value, inner, source)
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
             for one in value:
-                yield from _numbers(one, str(one["id"]), source)
+                name = one.get("id") or f"limit of {one['quantity']}"
+                yield from _numbers(one, str(name), source)
+        elif key in ("when", "clear"):
+            yield where, key, _code(str(value)), source
+        elif key in _LENGTHS:
+            yield where, key, str(value), source
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield where, key, f"{value:g}", source
         elif key.startswith("severity"):
             yield where, key, str(value), source
+
+
+_LENGTHS = frozenset(("for", "clear_for", "again", "fresh", "least", "every"))
+
+
+def _code(text: str) -> str:
+    """Return a condition as Markdown shows it in a table."""
+    return f"`{text}`".replace("|", "\\|")
 
 
 def _bands(bands: list[Mapping[str, Any]]) -> str:

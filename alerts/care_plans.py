@@ -1,0 +1,154 @@
+"""Triggers that a clinician wrote for one person: the packs' language, judged for many at once.
+
+Conditions that differ in their numbers only are one rule here, with a row of numbers per person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts import model
+from alerts.plan import Compiled, Plan, compiled
+from alerts.rules import language, pack
+from alerts.rules.triggers import Trigger, read
+from alerts.state.subjects import Person
+from alerts.state.table import IntArray
+
+FloatArray = NDArray[np.float64]
+_MOST: Final = 120
+"""Different forms of triggers judged at once; a byte numbers rules. Unsourced."""
+
+
+@dataclass(slots=True)
+class _Form:
+    """One form of a trigger, and who has it with which numbers."""
+
+    one: Compiled
+    people: dict[int, tuple[tuple[float, ...], Trigger]] = field(default_factory=dict)
+    numbers: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    values: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+
+    def settle(self) -> None:
+        """Have the arrays say what the people say."""
+        self.numbers = np.array(sorted(self.people), dtype=np.int64)
+        width = max(1, self.one.parameters)
+        self.values = np.full((len(self.people), width), np.nan)
+        for n, number in enumerate(self.numbers.tolist()):
+            mine = self.people[number][0]
+            self.values[n, : len(mine)] = mine
+
+
+class CarePlans:
+    """The triggers of everybody who is here."""
+
+    PREFIX: ClassVar[str] = "care_plan."
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._forms: dict[tuple[Any, ...], _Form] = {}
+        self._of_person: dict[int, list[tuple[Any, ...]]] = {}
+        self.rules: list[Compiled] = []
+        self.unread = 0  # triggers that could not be judged: too many forms, or unreadable
+
+    def __len__(self) -> int:
+        return len(self.rules)
+
+    def put(self, people: Sequence[Person]) -> None:
+        """Take in the triggers of people, instead of those they had."""
+        touched: set[tuple[Any, ...]] = set()
+        for one in people:
+            for key in self._of_person.pop(one.no, ()):
+                self._forms[key].people.pop(one.no, None)
+                touched.add(key)
+            if one.triggers:
+                touched.update(self._put(one))
+        for key in touched:
+            self._forms[key].settle()
+
+    def _put(self, one: Person) -> list[tuple[Any, ...]]:
+        keys: list[tuple[Any, ...]] = []
+        for said in one.triggers:
+            form = _form(tuple(sorted((k, v) for k, v in said.items() if isinstance(v, str))))
+            if form is None:
+                self.unread += 1
+                continue
+            trigger, when, clear, numbers = form
+            base = (trigger.severity, trigger.wait_s, when, clear)
+            nth = sum(key[:-1] == base for key in keys)  # the same form twice for one person
+            key = (*base, nth)
+            if key not in self._forms and not self._add(key, trigger, when, clear, len(numbers)):
+                self.unread += 1
+                continue
+            self._forms[key].people[one.no] = (numbers, trigger)
+            keys.append(key)
+        if keys:
+            self._of_person[one.no] = keys
+        return keys
+
+    def _add(
+        self, key: tuple[Any, ...], trigger: Trigger, when: language.Node, clear: language.Node,
+        parameters: int,
+    ) -> bool:  # fmt: skip
+        if len(self.rules) >= _MOST:
+            return False
+        rule = pack.ConditionRule(
+            id=self.PREFIX, version="care plan", title="", team=model.TeamKind.DISTRICT_NURSING,
+            audience="nurse", source="care plan", severity=trigger.severity, subject="person",
+            levels=(pack.Level(severity=trigger.severity, when=when, text=""),), clear=clear,
+            clear_text="", wait_s=trigger.wait_s,
+        )  # fmt: skip
+        column = len(self._plan.person) + len(self.rules)
+        one = compiled(self._plan, rule, column, {}, parameters=max(1, parameters))
+        self.rules.append(one)
+        self._forms[key] = _Form(one)
+        return True
+
+    def reading(self, columns: IntArray) -> list[Compiled]:
+        """Return the rules that read any of the columns."""
+        return [one for one in self.rules if one.reads[columns].any()]
+
+    def parameters(self, one: Compiled, people: IntArray) -> tuple[IntArray, FloatArray]:
+        """Return which of the people have a rule's form, and their numbers."""
+        form = self._of(one)
+        if not form.numbers.size:
+            return np.zeros(0, dtype=np.int64), np.zeros((0, max(1, one.parameters)))
+        at = np.minimum(np.searchsorted(form.numbers, people), form.numbers.size - 1)
+        mine = np.flatnonzero(form.numbers[at] == people)
+        return mine, form.values[at[mine]]
+
+    def trigger(self, one: Compiled, person: int) -> Trigger:
+        """Return the trigger of a person behind a rule."""
+        return self._of(one).people[person][1]
+
+    def column(self, person: int, rule_id: str) -> int | None:
+        """Return the column of a person's trigger by its rule id."""
+        for key in self._of_person.get(person, ()):
+            form = self._forms[key]
+            if self.PREFIX + form.people[person][1].id == rule_id:
+                return form.one.column
+        return None
+
+    def _of(self, one: Compiled) -> _Form:
+        return next(f for f in self._forms.values() if f.one.column == one.column)
+
+
+@lru_cache(maxsize=20_000)
+def _form(
+    said: tuple[tuple[str, str], ...],
+) -> tuple[Trigger, language.Node, language.Node, tuple[float, ...]] | None:
+    """Return a trigger with its numbers taken out, None where it can't be read."""
+    try:
+        trigger = read(dict(said))
+    except language.LanguageError:
+        return None
+    when, first = language.generalised(trigger.when)
+    clear, second = language.generalised(trigger.clear, start=len(first))
+    return trigger, when, clear, (*first, *second)
+
+

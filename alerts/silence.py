@@ -1,0 +1,249 @@
+"""What was promised and did not come: judged by the receive clock, only while the hub listened.
+
+A box that is silent is equipment; a box that talks while one of its streams is dead is equipment
+too; a reading that a person was to take and didn't is that person's; most of a site silent at
+once is one outage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from alerts import model
+from alerts.rules import pack
+from alerts.state.memory import Memory, taken_by_hand
+from alerts.state.subjects import OFFLINE, ONLINE
+from alerts.state.table import BoolArray, IntArray
+from ingest.kernel import vitals
+from ingest.kernel.observation import Quality, Rows
+
+_NO_SIGN_OF_LIFE: Final = int(Quality.RETAINED | Quality.IMPORTED)
+_DEVICE, _STREAM, _READING, _HELD = 1, 2, 3, 4
+"""What a feed's silence was told as; held: the outage of its whole site speaks for it."""
+_NAMES: Final = {_DEVICE: "device", _STREAM: "stream", _READING: "reading"}
+
+
+def heard(memory: Memory, rows: Rows, *, now: float) -> Iterator[model.Finding]:
+    """Take in that devices sent something, whatever it was; tell which silences are over."""
+    alive = (rows["flags"] & _NO_SIGN_OF_LIFE) == 0
+    slot = memory.devices.rows(rows["device"])
+    hit = np.flatnonzero(alive & (slot >= 0))
+    if not hit.size:
+        return
+    slot, received = slot[hit], rows["received"][hit]
+    np.maximum.at(memory.devices.heard, slot, received)
+    if not memory.feeds.count:
+        return
+    quantity = rows["quantity"][hit].astype(np.int64)
+    feeds = memory.feeds.find(slot, np.where(quantity >= 0, quantity, 0))
+    there = feeds >= 0
+    feeds, received = feeds[there], received[there]
+    if not feeds.size:
+        return
+    np.maximum.at(memory.feeds.received, feeds, received)
+    feeds = np.unique(feeds)
+    told = memory.feeds.told[feeds]
+    memory.feeds.told[feeds] = 0
+    memory.set_due(feeds)
+    for n in np.flatnonzero((told > 0) & (told != _HELD)):
+        yield from _over(memory, int(feeds[n]), int(told[n]), now)
+
+
+def overdue(memory: Memory, *, now: float) -> Iterator[model.Finding]:
+    """Return which promises have not been kept, and which sites are back."""
+    yield from _sites_back(memory, now)
+    n = memory.feeds.count
+    due = np.flatnonzero(memory.feeds.due[:n] <= now)
+    if not due.size:
+        return
+    memory.feeds.due[due] = np.inf
+    rules = memory.plan.silences
+    kind = _kinds(memory, due)
+    kept = np.isin(kind, [k for k, name in _NAMES.items() if name in rules])
+    due, kind = due[kept], kind[kept]
+    memory.feeds.told[due] = kind
+    if "site" in rules:
+        by_itself = kind != _READING
+        device = memory.feeds.slot[due[by_itself]]
+        yield from _sites_down(memory, rules["site"], np.unique(memory.devices.site[device]), now)
+        down = np.array(sorted(memory.sites_down), dtype=np.int64)
+        held = by_itself & np.isin(memory.devices.site[memory.feeds.slot[due]], down)
+        memory.feeds.told[due[held]] = _HELD
+        due, kind = due[~held], kind[~held]
+    for number in _NAMES:
+        yield from _told(memory, due[kind == number], number, now)
+
+
+def _kinds(memory: Memory, feeds: IntArray) -> IntArray:
+    """Return what each overdue feed is a sign of."""
+    device = memory.feeds.slot[feeds]
+    taken = taken_by_hand(memory.feeds.column[feeds], memory.feeds.cadence[feeds])
+    kind = np.where(_alive(memory, feeds), _STREAM, _DEVICE)
+    # a cuff is off between readings: only one that vanished is called broken for it
+    offline = memory.devices.state[device] == OFFLINE
+    return np.where(taken & ~offline, _READING, kind)
+
+
+def _alive(memory: Memory, feeds: IntArray) -> BoolArray:
+    """Tell for which overdue feeds the device itself has been heard since it should have sent."""
+    device = memory.feeds.slot[feeds]
+    since = memory.feeds.received[feeds] + memory.feeds.cadence[feeds]
+    recent = (memory.devices.heard[device] > since) & (memory.devices.heard[device] > -np.inf)
+    connected = memory.devices.state[device] == ONLINE
+    return np.asarray((recent | connected) & (memory.devices.state[device] != OFFLINE))
+
+
+def _sites_down(
+    memory: Memory, rule: pack.SilenceRule, sites: IntArray, now: float
+) -> Iterator[model.Finding]:
+    """Tell of sites, in which something has just fallen silent, that most of them is."""
+    for one in sites.tolist():  # few
+        quiet, every = _silent_of(memory, one)
+        if one not in memory.sites_down and quiet >= max(rule.fewest, 1) and (
+            quiet >= rule.share * every
+        ):  # fmt: skip
+            memory.sites_down.add(one)
+            said = f"{quiet} of {every} devices that send by themselves are silent."
+            yield _finding(rule, model.Outcome.RAISE, "site", one, now, said=said)
+
+
+def _sites_back(memory: Memory, now: float) -> Iterator[model.Finding]:
+    """Tell of sites that are back; what is still silent there is told device by device."""
+    rule = memory.plan.silences.get("site")
+    for one in sorted(memory.sites_down):
+        quiet, every = _silent_of(memory, one)
+        if rule is None or quiet < rule.share * every:
+            memory.sites_down.discard(one)
+            n = memory.feeds.count
+            held = np.flatnonzero(memory.feeds.told[:n] == _HELD)
+            mine = held[memory.devices.site[memory.feeds.slot[held]] == one]
+            memory.feeds.told[mine], memory.feeds.due[mine] = 0, now
+            if rule is not None:
+                said = f"{every - quiet} of its {every} devices are heard again."
+                yield _finding(rule, model.Outcome.CLEAR, "site", one, now, said=said)
+
+
+def _silent_of(memory: Memory, site: int) -> tuple[int, int]:
+    """Return how many devices of a site are silent, and how many send by themselves at all."""
+    feeds, n = memory.feeds, memory.feeds.count
+    mine = memory.devices.site[feeds.slot[:n]] == site
+    by_itself = mine & ~taken_by_hand(feeds.column[:n], feeds.cadence[:n])
+    quiet = by_itself & np.isin(feeds.told[:n], (_DEVICE, _STREAM, _HELD))
+    return np.unique(feeds.slot[:n][quiet]).size, np.unique(feeds.slot[:n][by_itself]).size
+
+
+def _told(memory: Memory, feeds: IntArray, kind: int, now: float) -> Iterator[model.Finding]:
+    rule = memory.plan.silences.get(_NAMES[kind])
+    if rule is None or not feeds.size:
+        return
+    by_person = kind == _READING
+    device = memory.feeds.slot[feeds]
+    person = memory.devices.person[device]
+    subject = np.where(by_person & (person > 0), person, memory.devices.no[device])
+    order = np.lexsort((feeds, subject))
+    feeds, subject = feeds[order], subject[order]
+    begins = np.flatnonzero(np.r_[True, subject[1:] != subject[:-1]])
+    for mine in np.split(feeds, begins[1:]):
+        yield _silence(memory, rule, kind, mine, now)
+
+
+def _silence(
+    memory: Memory, rule: pack.SilenceRule, kind: int, feeds: IntArray, now: float
+) -> model.Finding:
+    """Tell one silence: of a device with all its streams, of a stream, or of a person's readings."""
+    device = int(memory.feeds.slot[feeds[0]])
+    person = int(memory.devices.person[device])
+    facts = tuple(_fact(memory, int(f), now) for f in feeds)
+    subject = ("person", person) if kind == _READING and person else (
+        "device", int(memory.devices.no[device])
+    )  # fmt: skip
+    return _finding(
+        rule, model.Outcome.RAISE, *subject, now, facts=facts, person=person or None,
+        home=int(memory.devices.home[device]) or None, device=int(memory.devices.no[device]),
+    )  # fmt: skip
+
+
+def _over(memory: Memory, feed: int, kind: int, now: float) -> Iterator[model.Finding]:
+    """Tell that a silence is over, once the last of its streams is heard again."""
+    rule = memory.plan.silences.get(_NAMES[kind])
+    if rule is None:
+        return
+    n = memory.feeds.count
+    device = int(memory.feeds.slot[feed])
+    person = int(memory.devices.person[device])
+    if kind == _READING and person:
+        same = memory.devices.person[memory.feeds.slot[:n]] == person
+        subject = ("person", person)
+    else:
+        same = memory.feeds.slot[:n] == device
+        subject = ("device", int(memory.devices.no[device]))
+    if (same & (memory.feeds.told[:n] == kind)).any():
+        return
+    yield _finding(
+        rule, model.Outcome.CLEAR, *subject, now, facts=(_fact(memory, feed, now),),
+        person=person or None, home=int(memory.devices.home[device]) or None,
+        device=int(memory.devices.no[device]),
+    )  # fmt: skip
+
+
+def _fact(memory: Memory, feed: int, now: float) -> model.Fact:
+    q = vitals.BY_NO[int(memory.feeds.column[feed])]
+    received = float(memory.feeds.received[feed])
+    return model.Fact(
+        name=f"silent({q.name})",
+        quantity=q.name,
+        value=now - received if np.isfinite(received) else None,
+        time=received if np.isfinite(received) else None,
+        values=(float(memory.feeds.cadence[feed]),),
+    )
+
+
+def _finding(
+    rule: pack.SilenceRule,
+    outcome: model.Outcome,
+    subject: str,
+    no: int,
+    now: float,
+    *,
+    facts: tuple[model.Fact, ...] = (),
+    person: int | None = None,
+    home: int | None = None,
+    device: int | None = None,
+    said: str = "",
+) -> model.Finding:
+    return model.Finding(
+        outcome=outcome, subject=subject, subject_no=no, rule_id=rule.id,
+        rule_version=rule.version, severity=rule.severity, title=rule.title, facts=facts, at=now,
+        person_no=person, home_no=home, device_no=device, said=said,
+    )  # fmt: skip
+
+
+def forget(memory: Memory, kind: str, number: int, rule_id: str, *, now: float) -> None:
+    """Forget that a silence was told, so that it is told again when it lasts."""
+    feeds, which = _feeds_of(memory, kind, number, rule_id)
+    if which is None:
+        return
+    mine = feeds[memory.feeds.told[feeds] == which]
+    memory.feeds.told[mine] = 0
+    # whoever closed it has looked: it is told again when the same time has passed once more
+    memory.feeds.due[mine] = now + np.maximum(
+        memory.plan.silences[_NAMES[which]].factor * memory.feeds.cadence[mine],
+        memory.plan.silences[_NAMES[which]].least_s,
+    )
+
+
+def _feeds_of(memory: Memory, kind: str, number: int, rule_id: str) -> tuple[IntArray, int | None]:
+    which = next(
+        (k for k, name in _NAMES.items()
+         if name in memory.plan.silences and memory.plan.silences[name].id == rule_id), None,
+    )  # fmt: skip
+    n = memory.feeds.count
+    device = memory.feeds.slot[:n]
+    if kind == "person":
+        mine = memory.devices.person[device] == number
+    else:
+        mine = memory.devices.no[device] == number
+    return np.flatnonzero(mine), which

@@ -1,0 +1,1 @@
+"""What the rules remember: structures of arrays over people, homes and devices."""

@@ -1,0 +1,174 @@
+"""How far the condition of each rule is: quiet, pending, told, clearing. One rule's step, pure.
+
+Per subject and rule one byte says what most need: nothing at all. The rest is kept in rows that
+exist only while something is going on.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts.state.table import ABSENT, BoolArray, Column, FloatArray, IntArray, Paired, Table
+
+RANK: Final = 0x07  # of what was told, 0: nothing
+PENDING: Final = 0x08
+CLEARING: Final = 0x10
+MUTED: Final = 0x20  # it holds, and another alert of the same subject speaks for it
+_NEVER = -np.inf
+
+
+class Open(Table):
+    """Conditions in which something is going on."""
+
+    COLUMNS: ClassVar = {
+        "slot": Column("i4", ABSENT),
+        "rule": Column("u1", 0),
+        "pending_at": Column("f8", np.inf),
+        "clearing_at": Column("f8", np.inf),
+        "raised_at": Column("f8", _NEVER),
+        "told_at": Column("f8", _NEVER),
+        "basis": Column("u4", 0),  # parts of a score that were measured when it was told
+    }
+    slot: NDArray[np.int32]
+    rule: NDArray[np.uint8]
+    pending_at: FloatArray
+    clearing_at: FloatArray
+    raised_at: FloatArray
+    told_at: FloatArray
+    basis: NDArray[np.uint32]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.index = Paired()
+
+    @property
+    def nbytes(self) -> int:
+        """Return the memory, look-up included. [B]"""
+        return super().nbytes + self.index.nbytes
+
+    def meet(self, slots: IntArray, rule: int) -> IntArray:
+        """Return the rows of subjects for a rule, made where they are new; none twice."""
+        rows = self.index.find(slots, rule)
+        new = np.flatnonzero(rows < 0)
+        if new.size:
+            made = self.add(new.size)
+            self.slot[made], self.rule[made] = slots[new], rule
+            self.index.put(slots[new], np.full(new.size, rule), made)
+            rows[new] = made
+        return rows
+
+    def forget(self, new_slot: IntArray) -> None:
+        """Follow subjects to their new slots."""
+        slot = new_slot[self.slot[: self.count]]
+        kept = np.flatnonzero(slot >= 0)
+        self.keep(kept)
+        self.slot[: self.count] = slot[kept]
+        self.reindex()
+
+    def reindex(self) -> None:
+        """Build the look-up anew."""
+        self.index = Paired()
+        n = self.count
+        self.index.put(self.slot[:n], self.rule[:n], np.arange(n))
+
+
+class Timing(NamedTuple):
+    """The lengths of time of one rule. [s]"""
+
+    wait: float  # how long it must hold before it is told
+    clear: float  # how long it must be over before that is told
+    again: float  # how soon after the last time it may be told anew
+    refresh: float  # how often an open alert's readings are renewed
+
+
+class Step(NamedTuple):
+    """What one step of a rule did to n subjects."""
+
+    worse: BoolArray
+    renew: BoolArray
+    clear: BoolArray
+    pending: BoolArray  # waits for its length of time; the clock alone may end that
+
+
+def step(
+    phase: NDArray[np.uint8],
+    open_: Open,
+    slots: IntArray,
+    rule: int,
+    *,
+    rank: IntArray,
+    false: BoolArray,
+    over: BoolArray,
+    at: FloatArray,
+    now: float,
+    timing: Timing,
+) -> Step:
+    """Move the condition of one rule on for n subjects, and say what has to be told.
+
+    Parameters
+    ----------
+    phase
+        One byte a subject and rule, shape (subjects, rules). Changed.
+    open_
+        What is going on. Changed.
+    slots
+        The subjects, none twice, shape (n,).
+    rule
+        The rule's column.
+    rank
+        How bad it certainly is, 0 where it doesn't certainly hold, shape (n,).
+    false
+        Where it certainly doesn't hold: what was pending is dropped, shape (n,).
+    over
+        Where it is certainly over, shape (n,). Neither: unknown, and nothing moves.
+    at
+        The moment that is judged, shape (n,). [s, Unix]
+    now
+        The hub's clock. [s, Unix]
+    timing
+        Its lengths of time.
+    """
+    byte = phase[slots, rule]
+    told = (byte & RANK).astype(np.int64)
+    nothing = np.zeros(slots.size, dtype=bool)
+    busy = (rank > 0) | (byte != 0)
+    if not busy.any():
+        return Step(nothing, nothing, nothing, nothing)
+    which = np.flatnonzero(busy)
+    s, rank_, at_, told_ = slots[which], rank[which], at[which], told[which]
+    over_ = over[which] & (rank_ == 0)
+    row = open_.meet(s, rule)
+    higher = rank_ > told_
+    open_.pending_at[row] = np.where(
+        higher, np.minimum(open_.pending_at[row], at_), np.where(false[which], np.inf, open_.pending_at[row])
+    )
+    long = at_ - open_.pending_at[row] >= timing.wait
+    soon = (told_ == 0) & (now - open_.raised_at[row] < timing.again)
+    worse_ = higher & long & ~soon
+    renew_ = (rank_ > 0) & ~worse_ & (told_ > 0) & (now - open_.told_at[row] >= timing.refresh)
+    ending = over_ & (told_ > 0)
+    open_.clearing_at[row] = np.where(
+        ending, np.minimum(open_.clearing_at[row], at_),
+        np.where(rank_ > 0, np.inf, open_.clearing_at[row]),
+    )  # fmt: skip
+    clear_ = ending & (at_ - open_.clearing_at[row] >= timing.clear)
+    pending_ = higher & ~worse_
+    new_told = np.where(worse_, rank_, np.where(clear_, 0, told_))
+    open_.raised_at[row[worse_ & (told_ == 0)]] = now
+    open_.told_at[row[worse_ | renew_ | clear_]] = now
+    open_.pending_at[row[worse_]] = np.inf
+    open_.clearing_at[row[clear_]] = np.inf
+    muted = np.where(clear_ | worse_, 0, byte[which] & MUTED)
+    phase[s, rule] = (
+        new_told
+        | np.where(pending_, PENDING, 0)
+        | np.where(ending & ~clear_, CLEARING, 0)
+        | muted
+    ).astype(np.uint8)
+    out = Step(nothing.copy(), nothing.copy(), nothing.copy(), nothing.copy())
+    for whole, part in zip(out, (worse_, renew_, clear_, pending_), strict=True):
+        whole[which] = part
+    return out

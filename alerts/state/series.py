@@ -1,0 +1,322 @@
+"""Readings of a person by quantity: the newest few one by one, and the days before as one each."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts.rules.vocabulary import DAYS, RECENT
+from alerts.state.table import (
+    ABSENT,
+    BoolArray,
+    Column,
+    FloatArray,
+    IntArray,
+    Paired,
+    Table,
+    renumbered,
+)
+from ingest.kernel import localtime
+
+_NEVER = -np.inf
+_MAD = 1.4826
+"""Makes the median absolute deviation of a normal distribution its standard deviation: Iglewicz
+and Hoaglin, How to Detect and Handle Outliers, ASQC 1993."""
+SLACK = 0.5
+"""Reference value of the CUSUM in standard deviations, half the shift looked for: Montgomery,
+Introduction to Statistical Quality Control, chapter on CUSUM."""
+BASELINE_FROM = 3
+"""Days that are left out of "usual", today included, so that a change doesn't hide itself.
+Unsourced."""
+BASELINE_LEAST = 5
+"""Days that have to be known before there is a "usual". Unsourced."""
+
+
+class Days(Table):
+    """The last reading of each of the last days of a series, by local day.
+
+    The entry of day ``d`` is at place ``d % DAYS``; ``day`` is the newest one.
+    """
+
+    COLUMNS: ClassVar = {
+        "day": Column("i4", -(2**30)),
+        "last": Column("f4", np.nan, (DAYS,)),
+        "when": Column("i4", -1, (DAYS,)),  # second of the day that entry was measured, -1: none
+    }
+    day: NDArray[np.int32]
+    last: NDArray[np.float32]
+    when: NDArray[np.int32]
+
+    def put(self, rows: IntArray, local: FloatArray, value: FloatArray) -> None:
+        """Take in readings, at most one per row; of one day the last counts, then the higher."""
+        day, second = localtime.day(local), np.mod(local, localtime.DAY).astype(np.int32)
+        self._advance(rows, day)
+        known = day > self.day[rows] - DAYS
+        rows, day, second, value = rows[known], day[known], second[known], value[known]
+        place = day % DAYS
+        was, old = self.when[rows, place], self.last[rows, place]
+        later = (second > was) | ((second == was) & (value > old))
+        rows, place = rows[later], place[later]
+        self.last[rows, place] = value[later]
+        self.when[rows, place] = second[later]
+
+    def _advance(self, rows: IntArray, day: IntArray) -> None:
+        ahead = day - self.day[rows]
+        new = ahead > 0
+        if not new.any():
+            return
+        at, step, to = rows[new], np.minimum(ahead[new], DAYS), day[new]
+        age = np.mod(to[:, None] - np.arange(DAYS), DAYS)
+        gone = age < step[:, None]
+        self.when[at] = np.where(gone, -1, self.when[at])
+        self.last[at] = np.where(gone, np.nan, self.last[at])
+        self.day[at] = to
+
+    def until(self, rows: IntArray, day: IntArray) -> tuple[FloatArray, IntArray]:
+        """Return the days of each row and their ages seen from a day, oldest first.
+
+        Returns
+        -------
+        tuple[FloatArray, IntArray]
+            Values, NaN for days without one or after ``day``, shape (n, DAYS); ages in days.
+        """
+        newest = self.day[rows].astype(np.int64)
+        there = rows >= 0
+        back = np.arange(DAYS - 1, -1, -1)
+        place = np.mod(newest[:, None] - back, DAYS)
+        value = self.last[np.where(there, rows, 0)[:, None], place].astype(np.float64)
+        age = (day - newest)[:, None] + back
+        value[~there] = np.nan
+        value[age < 0] = np.nan
+        return value, age
+
+
+class Series(Table):
+    """The newest readings of a person's quantity, newest first, and its limits.
+
+    Extra memory for days is taken for those quantities only whose days some rule reads.
+    """
+
+    COLUMNS: ClassVar = {
+        "slot": Column("i4", ABSENT),
+        "column": Column("u1", 0),
+        "days": Column("i4", ABSENT),
+        "time": Column("f8", _NEVER, (RECENT,)),
+        "value": Column("f4", np.nan, (RECENT,)),
+    }
+    slot: NDArray[np.int32]
+    column: NDArray[np.uint8]
+    days: NDArray[np.int32]
+    time: FloatArray
+    value: NDArray[np.float32]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.index = Paired()
+        self.by_day = Days()
+
+    @property
+    def nbytes(self) -> int:
+        """Return the memory, look-up and days included. [B]"""
+        return super().nbytes + self.index.nbytes + self.by_day.nbytes
+
+    def find(self, slots: IntArray, column: IntArray | int) -> IntArray:
+        """Return the series of each subject and column, ``ABSENT`` where nothing was measured."""
+        return self.index.find(slots, column)
+
+    def meet(self, slots: IntArray, column: IntArray, with_days: BoolArray) -> IntArray:
+        """Return the series of each pair, made where they are new; pairs may be repeated."""
+        rows = self.find(slots, column)
+        new = rows < 0
+        if new.any():
+            keys, first = np.unique(slots[new] * 256 + column[new], return_index=True)
+            made = self.add(keys.size)
+            self.slot[made], self.column[made] = slots[new][first], column[new][first]
+            dated = made[with_days[column[new][first]]]
+            self.days[dated] = self.by_day.add(dated.size)
+            self.index.put(slots[new][first], column[new][first], made)
+            rows = self.find(slots, column)
+        return rows
+
+    def put(
+        self, rows: IntArray, time: FloatArray, local: FloatArray, value: FloatArray
+    ) -> BoolArray:
+        """Take in readings, at most one per series; return which of them are the newest.
+
+        Of two readings at the same time the higher counts, whatever came first.
+        """
+        newest = time >= self.time[rows, 0]
+        times = np.concatenate([self.time[rows], time[:, None]], axis=1)
+        values = np.concatenate([self.value[rows], value[:, None]], axis=1)
+        order = np.lexsort((values, times))[:, ::-1]
+        n = np.arange(rows.size)[:, None]
+        times, values = times[n, order], values[n, order]
+        same = times[:, 1:] == times[:, :-1]
+        if same.any():  # one reading a moment
+            times[:, 1:][same], values[:, 1:][same] = _NEVER, np.nan
+            order = np.argsort(-times, axis=1, kind="stable")
+            times, values = times[n, order], values[n, order]
+        self.time[rows] = times[:, :RECENT]
+        self.value[rows] = values[:, :RECENT]
+        dated = self.days[rows] >= 0
+        if dated.any():
+            self.by_day.put(self.days[rows[dated]].astype(np.int64), local[dated], value[dated])
+        return newest
+
+    def at(self, rows: IntArray, moment: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return what was the newest reading at each moment, and when it was measured.
+
+        NaN and ``-inf`` where nothing that old is remembered one by one.
+        """
+        there = rows >= 0
+        safe = np.where(there, rows, 0)
+        times = self.time[safe]
+        fit = (times <= moment[:, None]) & there[:, None] & (times > _NEVER)
+        which = fit.argmax(axis=1)
+        known = fit.any(axis=1)
+        n = np.arange(rows.size)
+        value = np.where(known, self.value[safe, which], np.nan).astype(np.float64)
+        return value, np.where(known, times[n, which], _NEVER)
+
+    def last(self, rows: IntArray, moment: FloatArray, n: int) -> tuple[FloatArray, FloatArray]:
+        """Return the n newest readings up to each moment and their times, newest first."""
+        there = rows >= 0
+        safe = np.where(there, rows, 0)
+        times, values = self.time[safe].copy(), self.value[safe].astype(np.float64)
+        hide = (times > moment[:, None]) | ~there[:, None]
+        times[hide], values[hide] = _NEVER, np.nan
+        if hide.any():
+            order = np.argsort(-times, axis=1, kind="stable")
+            k = np.arange(rows.size)[:, None]
+            times, values = times[k, order], values[k, order]
+        return values[:, :n], times[:, :n]
+
+    def days_until(self, rows: IntArray, day: IntArray) -> tuple[FloatArray, IntArray]:
+        """Return the days of each series up to a day; all NaN for a series without days."""
+        safe = np.where(rows >= 0, rows, 0)
+        at = np.where(rows >= 0, self.days[safe], ABSENT).astype(np.int64)
+        if not self.by_day.count:
+            empty = np.full((rows.size, DAYS), np.nan)
+            return empty, np.zeros(empty.shape, dtype=np.int64)
+        return self.by_day.until(at, day)
+
+    def forget(self, new_slot: IntArray) -> None:
+        """Follow subjects to their new slots; series of those who are gone are dropped."""
+        slot = new_slot[self.slot[: self.count]]
+        kept = np.flatnonzero(slot >= 0)
+        dated = self.days[: self.count][kept] >= 0
+        days = self.days[: self.count][kept[dated]].astype(np.int64)
+        self.by_day.keep(days)
+        self.keep(kept)
+        self.slot[: self.count] = slot[kept]
+        self.days[: self.count] = ABSENT
+        self.days[np.flatnonzero(dated)] = np.arange(days.size)
+        self._reindex()
+
+    def take(self, series: dict[str, NDArray[np.generic]], days: dict[str, NDArray[np.generic]],
+             slots: IntArray) -> None:  # fmt: skip
+        """Add dumped series of subjects that are at ``slots`` now."""
+        at = self.extend(series)
+        self.slot[at] = slots
+        dated = at[self.days[at] >= 0]
+        self.days[dated] = self.by_day.extend(days)
+        self._reindex()
+
+    def _reindex(self) -> None:
+        self.index = Paired()
+        n = self.count
+        self.index.put(self.slot[:n], self.column[:n], np.arange(n))
+
+
+# -- what days tell; pure --------------------------------------------------------------------------
+
+
+def usual(days: FloatArray, age: IntArray, least_spread: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Median and robust spread of a person's own days.
+
+    Parameters
+    ----------
+    days
+        One value a day, NaN where there is none, shape (n, days).
+    age
+        How many days ago, shape (n, days).
+    least_spread
+        The smallest spread that is believed, shape (n,). [the quantity's unit]
+
+    Returns
+    -------
+    tuple[FloatArray, FloatArray]
+        Median and 1.4826 times the median absolute deviation (at least ``least_spread``), NaN
+        where fewer than `BASELINE_LEAST` days before the last `BASELINE_FROM` are known.
+
+    References
+    ----------
+    .. [1] B. Iglewicz, D. Hoaglin, How to Detect and Handle Outliers, ASQC 1993 (factor 1.4826).
+    """
+    old = np.where(age >= BASELINE_FROM, days, np.nan)
+    enough = (~np.isnan(old)).sum(axis=1) >= BASELINE_LEAST
+    median, spread = np.full(len(days), np.nan), np.full(len(days), np.nan)
+    if enough.any():
+        known = old[enough]
+        middle = median_of(known)
+        median[enough] = middle
+        spread[enough] = _MAD * median_of(np.abs(known - middle[:, None]))
+    return median, np.maximum(spread, least_spread)
+
+
+def median_of(values: FloatArray) -> FloatArray:
+    """Return the median of each row, NaN left out; every row has a number in it."""
+    ordered = np.sort(values, axis=1)  # NaN last
+    n = (~np.isnan(ordered)).sum(axis=1)
+    k = np.arange(len(values))
+    return np.asarray((ordered[k, (n - 1) // 2] + ordered[k, n // 2]) / 2.0)
+
+
+def drift(
+    days: FloatArray, age: IntArray, median: FloatArray, spread: FloatArray, *, up: bool
+) -> FloatArray:
+    """One-sided tabular CUSUM of a person's days, standardised by their own usual.
+
+    Parameters
+    ----------
+    days, age
+        As in :func:`usual`, oldest first.
+    median, spread
+        What :func:`usual` gives.
+    up
+        Whether a rise is looked for, else a fall.
+
+    Returns
+    -------
+    FloatArray
+        Sum after the newest day, in spreads, NaN where there is no usual. [1]
+
+    References
+    ----------
+    .. [1] E. S. Page, Continuous Inspection Schemes, Biometrika 41 (1954) 100-115.
+    .. [2] D. C. Montgomery, Introduction to Statistical Quality Control (k = 0.5, h = 4 or 5).
+    """
+    steps = (days - median[:, None]) / spread[:, None]
+    if not up:
+        steps = -steps
+    steps = np.where(np.isnan(steps), 0.0, steps - SLACK)
+    total = np.zeros(len(days))
+    for column in range(days.shape[1]):  # over days, for everybody at once
+        total = np.maximum(0.0, total + steps[:, column])
+    return np.where(np.isnan(median), np.nan, total)
+
+
+def slope(days: FloatArray, age: IntArray, window: int) -> FloatArray:
+    """Least-squares slope over the days of a window, NaN for fewer than three. [unit/d]"""
+    fit = ~np.isnan(days) & (age >= 0) & (age <= window)
+    n = fit.sum(axis=1)
+    x = np.where(fit, -age.astype(np.float64), 0.0)
+    y = np.where(fit, days, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mx, my = x.sum(axis=1) / n, y.sum(axis=1) / n
+        dx = np.where(fit, x - mx[:, None], 0.0)
+        dy = np.where(fit, days - my[:, None], 0.0)
+        found = (dx * dy).sum(axis=1) / (dx * dx).sum(axis=1)
+    return np.where(n >= 3, found, np.nan)  # noqa: PLR2004  (two points are no trend)

@@ -1,0 +1,315 @@
+"""Whom rules are judged on: people, homes and devices, as tables, and what the register says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts.state.table import (
+    ABSENT,
+    BoolArray,
+    Column,
+    FloatArray,
+    IntArray,
+    Numbered,
+    Paired,
+    Table,
+)
+
+_NEVER = -np.inf
+BANDS = ("", "green", "amber", "red")
+ONLINE, OFFLINE, SLEEPING = 1, 2, 3
+STATES: Mapping[str, int] = {"online": ONLINE, "offline": OFFLINE, "sleeping": SLEEPING}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """What the rules need to know of a person. No name, no number of the outside world."""
+
+    no: int
+    shard: int
+    home_no: int = 0
+    scale2: bool = False
+    on_oxygen: bool = False
+    pregnant: bool = False
+    born: float | None = None  # Unix seconds; None: not known, taken for an adult
+    limits: Mapping[str, Any] | None = None
+    band: str = ""
+    conditions: Sequence[str] = ()
+    triggers: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """A dwelling: where it is, and how many live there."""
+
+    no: int
+    shard: int
+    zone: str = "Europe/London"
+    site_no: int = 0
+    people: Sequence[int] = ()  # numbers of those who live there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A device: where it is, whose, and how often it says what."""
+
+    no: int
+    shard: int
+    home_no: int
+    person_no: int = 0  # 0: of the home
+    site_no: int = 0
+    kind: str = ""
+    place: str = ""
+    state: str = ""
+    cadence: Mapping[str, float] = field(default_factory=dict)  # quantity -> seconds
+    since: float = 0.0  # registered or assigned then: nothing is due from before
+
+
+class Subjects(Table):
+    """A table of subjects of one kind, with the state of each rule's condition."""
+
+    COLUMNS: ClassVar = {
+        "no": Column("i8", 0),
+        "shard": Column("u1", 0),
+        "due": Column("f8", np.inf),  # when the clock alone may change something
+        "phase": Column("u1", 0, (1,)),  # per rule, see alerts.state.conditions
+    }
+    no: IntArray
+    shard: NDArray[np.uint8]
+    due: FloatArray
+    phase: NDArray[np.uint8]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = Numbered()
+
+    def rows(self, numbers: NDArray[np.integer]) -> IntArray:
+        """Return the slots of numbers, ``ABSENT`` for those who aren't here."""
+        return self.numbers.rows(numbers)
+
+    def meet(self, numbers: Sequence[int]) -> tuple[IntArray, BoolArray]:
+        """Return the slots of numbers, made where they are new, and which are new."""
+        wanted = np.array(numbers, dtype=np.int64)
+        new = self.rows(wanted) < 0
+        made = self.add(int(new.sum()))
+        self.no[made] = wanted[new]
+        self.numbers.put(wanted[new], made)
+        return self.rows(wanted), new
+
+    def forget(self, kept: IntArray) -> None:
+        """Keep the given slots only."""
+        self.keep(kept)
+        self.numbers.reset(self.no[: self.count])
+
+    @property
+    def nbytes(self) -> int:
+        """Return the memory, look-up included. [B]"""
+        return super().nbytes + self.numbers.nbytes
+
+
+class People(Subjects):
+    """People, and what scores and limits must know of them."""
+
+    COLUMNS: ClassVar = {
+        **Subjects.COLUMNS,
+        "home": Column("i8", 0),
+        "zone": Column("u1", 0),
+        "scale2": Column("?", False),
+        "oxygen": Column("?", False),
+        "pregnant": Column("?", False),
+        "band": Column("u1", 0),
+        "marks": Column("u4", 0),  # bits of the conditions they are registered with
+        "born": Column("f8", _NEVER),
+        "latest": Column("f8", _NEVER),  # the newest reading of any quantity
+    }
+    home: IntArray
+    zone: NDArray[np.uint8]
+    scale2: BoolArray
+    oxygen: BoolArray
+    pregnant: BoolArray
+    band: NDArray[np.uint8]
+    marks: NDArray[np.uint32]
+    born: FloatArray
+    latest: FloatArray
+
+
+class Homes(Subjects):
+    """Homes, and the newest of what happened there."""
+
+    COLUMNS: ClassVar = {
+        **Subjects.COLUMNS,
+        "zone": Column("u1", 0),
+        "site": Column("i4", 0),
+        "residents": Column("u1", 0),
+        "only": Column("i8", 0),  # the person who lives there alone
+        "marks": Column("u4", 0),  # of everybody who lives there
+        "activity": Column("i4", ABSENT),
+        "moved": Column("f8", _NEVER),
+        "place": Column("i4", 0),  # part number of the newest motion
+        "door": Column("f8", _NEVER),  # the newest event of a door to the outside
+        "fell": Column("f8", _NEVER),
+        "lit": Column("f8", _NEVER),  # a light was last asked for
+    }
+    zone: NDArray[np.uint8]
+    site: NDArray[np.int32]
+    residents: NDArray[np.uint8]
+    only: IntArray
+    marks: NDArray[np.uint32]
+    activity: NDArray[np.int32]
+    moved: FloatArray
+    place: NDArray[np.int32]
+    door: FloatArray
+    fell: FloatArray
+    lit: FloatArray
+
+
+class Devices(Subjects):
+    """Devices, and when each was last heard."""
+
+    COLUMNS: ClassVar = {
+        **Subjects.COLUMNS,
+        "home": Column("i8", 0),
+        "person": Column("i8", 0),
+        "site": Column("i4", 0),
+        "state": Column("u1", 0),
+        "heard": Column("f8", _NEVER),
+    }
+    home: IntArray
+    person: IntArray
+    site: NDArray[np.int32]
+    state: NDArray[np.uint8]
+    heard: FloatArray
+
+
+class States(Table):
+    """The newest value of each quantity of a home or device, and since when it has been that."""
+
+    COLUMNS: ClassVar = {
+        "slot": Column("i4", ABSENT),
+        "column": Column("u1", 0),
+        "value": Column("f4", np.nan),
+        "time": Column("f8", _NEVER),
+        "since": Column("f8", _NEVER),
+        "both": Column("?", False),  # it has been seen to change: the sensor tells both ways
+    }
+    slot: NDArray[np.int32]
+    column: NDArray[np.uint8]
+    value: NDArray[np.float32]
+    time: FloatArray
+    since: FloatArray
+    both: BoolArray
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.index = Paired()
+
+    @property
+    def nbytes(self) -> int:
+        """Return the memory, look-up included. [B]"""
+        return super().nbytes + self.index.nbytes
+
+    def find(self, slots: IntArray, column: IntArray | int) -> IntArray:
+        """Return the state of each subject and column, ``ABSENT`` where nothing was said."""
+        return self.index.find(slots, column)
+
+    def meet(self, slots: IntArray, column: IntArray) -> IntArray:
+        """Return the state of each pair, made where they are new; pairs may be repeated."""
+        rows = self.find(slots, column)
+        new = rows < 0
+        if new.any():
+            _, first = np.unique(slots[new] * 256 + column[new], return_index=True)
+            made = self.add(first.size)
+            self.slot[made], self.column[made] = slots[new][first], column[new][first]
+            self.index.put(slots[new][first], column[new][first], made)
+            rows = self.find(slots, column)
+        return rows
+
+    def put(self, rows: IntArray, time: FloatArray, value: FloatArray) -> BoolArray:
+        """Take in values, at most one per state; return which of them are the newest."""
+        newest = (time > self.time[rows]) | (
+            (time == self.time[rows]) & ~(value <= self.value[rows])
+        )
+        rows, time, value = rows[newest], time[newest], value[newest].astype(np.float32)
+        other = ~(value == self.value[rows])
+        self.both[rows[other & ~np.isnan(self.value[rows])]] = True
+        self.since[rows[other]] = time[other]
+        self.value[rows], self.time[rows] = value, time
+        return newest
+
+    def forget(self, new_slot: IntArray) -> None:
+        """Follow subjects to their new slots; states of those who are gone are dropped."""
+        slot = new_slot[self.slot[: self.count]]
+        kept = np.flatnonzero(slot >= 0)
+        self.keep(kept)
+        self.slot[: self.count] = slot[kept]
+        self.reindex()
+
+    def take(self, states: Mapping[str, NDArray[Any]], slots: IntArray) -> None:
+        """Add dumped states of subjects that are at ``slots`` now."""
+        at = self.extend(states)
+        self.slot[at] = slots
+        self.reindex()
+
+    def reindex(self) -> None:
+        """Build the look-up anew."""
+        self.index = Paired()
+        n = self.count
+        self.index.put(self.slot[:n], self.column[:n], np.arange(n))
+
+
+class Feeds(Table):
+    """What each device has promised to send, and when it is overdue."""
+
+    COLUMNS: ClassVar = {
+        "slot": Column("i4", ABSENT),  # of the device
+        "column": Column("u1", 0),  # number of the quantity
+        "cadence": Column("f4", np.inf),
+        "received": Column("f8", _NEVER),
+        "due": Column("f8", np.inf),
+        "told": Column("u1", 0),  # 0: heard in time, see alerts.silence
+    }
+    slot: NDArray[np.int32]
+    column: NDArray[np.uint8]
+    cadence: NDArray[np.float32]
+    received: FloatArray
+    due: FloatArray
+    told: NDArray[np.uint8]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.index = Paired()
+
+    @property
+    def nbytes(self) -> int:
+        """Return the memory, look-up included. [B]"""
+        return super().nbytes + self.index.nbytes
+
+    def find(self, slots: IntArray, quantity: IntArray | int) -> IntArray:
+        """Return the feed of each device and quantity, ``ABSENT`` where nothing is promised."""
+        return self.index.find(slots, quantity)
+
+    def forget(self, new_slot: IntArray) -> None:
+        """Follow devices to their new slots; feeds of those that are gone are dropped."""
+        slot = new_slot[self.slot[: self.count]]
+        kept = np.flatnonzero(slot >= 0)
+        self.keep(kept)
+        self.slot[: self.count] = slot[kept]
+        self.reindex()
+
+    def drop(self, rows: IntArray) -> None:
+        """Drop feeds that are promised no more."""
+        gone = np.zeros(self.count, dtype=bool)
+        gone[rows] = True
+        self.keep(np.flatnonzero(~gone))
+        self.reindex()
+
+    def reindex(self) -> None:
+        """Build the look-up anew."""
+        self.index = Paired()
+        n = self.count
+        self.index.put(self.slot[:n], self.column[:n], np.arange(n))
