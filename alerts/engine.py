@@ -216,7 +216,9 @@ class Engine:
         env = signals.PersonEnv(
             self.memory, slots, moment, now=now, fresh=one.fresh, parameters=parameters
         )
-        yield from self._judge("person", one, slots, env, at, moment, now)
+        for finding in self._judge("person", one, slots, env, at, moment, now):
+            if not (clock and finding.outcome is model.Outcome.REFRESH):  # nothing new was read
+                yield finding
 
     def _judge_late(
         self,

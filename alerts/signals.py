@@ -92,9 +92,11 @@ class HomeEnv:
             return np.where(watched, np.where(out, gone, 0.0), np.nan)
         if signal.name == "after_fall":
             fell = homes.fell[s]
-            lying = (homes.moved[s] <= fell + AFTER_FALL_S) & (self._now - fell <= FALL_COUNTS_S)
+            lying = np.isfinite(fell) & (homes.moved[s] <= fell + AFTER_FALL_S)
             since = self._now - np.maximum(fell, m.heard_since)
-            return np.where(watched, np.where(lying & np.isfinite(fell), since, 0.0), np.nan)
+            # too long ago to be raised, and still nothing has moved: unknown, not over
+            since = np.where(self._now - fell <= FALL_COUNTS_S, since, np.nan)
+            return np.where(watched, np.where(lying, since, 0.0), np.nan)
         return self._pattern(signal, watched, out, moved)
 
     def _pattern(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime, tzinfo
 
 from alerts import model
-from alerts.rules import early_warning, pack
+from alerts.rules import pack
 from ingest.kernel import vitals
 from ingest.kernel.observation import RE_TIMED, Alarm, Quality
 
@@ -48,59 +47,11 @@ def number(quantity: int, value: float) -> str:
     return f"{value:.6g} {unit}".strip()
 
 
-def finding(found: model.Finding, *, now: float, zone: tzinfo) -> tuple[str, str]:
-    """Return title and reason of what a rule found."""
-    if found.score is None:
-        title, reason = _limit(found, now=now, zone=zone)
-    else:
-        title, reason = _score(found, now=now, zone=zone)
-    if found.late:
-        reason += f" Measured {span(now - found.at)} ago, delivered now."
-    return title, reason
-
-
-def _limit(found: model.Finding, *, now: float, zone: tzinfo) -> tuple[str, str]:
-    (reading,) = found.evidence
-    said = number(reading.quantity, reading.value)
-    at = when(reading.time, now=now, zone=zone)
-    if found.outcome is model.Outcome.CLEAR:
-        return found.title, f"{found.title} {said} at {at}: back inside the limits."
-    low = found.low is not None and reading.value < found.low
-    bound = found.low if low else found.high
-    assert bound is not None  # noqa: S101  (only a value outside a limit is raised)
-    limit = f"{number(reading.quantity, bound)}"
-    whose = "care plan" if found.personal else "default"
-    side = "below" if low else "above"
-    return (
-        f"{found.title} {said}, {side} {limit}",
-        f"{found.title} {said} at {at}, {'lower' if low else 'upper'} limit {limit} ({whose}).",
-    )
-
-
-def _score(found: model.Finding, *, now: float, zone: tzinfo) -> tuple[str, str]:
-    at_least = "at least " if found.partial else ""
-    title = f"NEWS2 {at_least}{found.score}, {found.level} risk"
-    parts = [
-        f"{_label(r.quantity)} {number(r.quantity, r.value)}"
-        f" {'by the register' if math.isnan(r.time) else 'at ' + when(r.time, now=now, zone=zone)}"
-        f" scores {r.points}"
-        for r in found.evidence
-        if r.points
-    ]
-    missing = [
-        _label(vitals.BY_NAME[name].no)
-        for n, name in enumerate(early_warning.PARTS)
-        if not found.measured >> n & 1
-    ]
-    reason = f"{title}: {'; '.join(parts) or 'no part scores'}."
-    if missing:
-        reason += f" Lower bound, not measured recently: {', '.join(missing)}."
-    return title, reason
-
-
-def _label(quantity: int) -> str:
-    label = vitals.BY_NO[quantity].label
-    return label[0].lower() + label[1:]
+def label(quantity: int) -> str:
+    """Return a quantity's name as it stands inside a sentence."""
+    said = vitals.BY_NO[quantity].label
+    # "SpO2", "FEV1", "INR" keep their capitals
+    return said if said[:2].isupper() else said[0].lower() + said[1:]
 
 
 def alarm_title(rule: pack.AlarmRule, alarm: Alarm) -> str:
@@ -136,9 +87,9 @@ def alarm_reason(
 
 def fault_reason(fault: model.DeviceFault, *, now: float, zone: tzinfo) -> str:
     """Return why a device should be looked at. What it sent is no reading of a person."""
-    label = _label(fault.quantity)
+    name = label(fault.quantity)
     return (
         f"{fault.count} impossible readings within {span(fault.within_s)}, the last:"
-        f" {label} {number(fault.quantity, fault.value)} at"
+        f" {name} {number(fault.quantity, fault.value)} at"
         f" {when(fault.time, now=now, zone=zone)}. They are kept and flagged, never judged."
     )
