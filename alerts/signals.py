@@ -13,7 +13,7 @@ from alerts.rules.language import Signal
 from alerts.state import activity, series
 from alerts.state.memory import Memory
 from alerts.state.subjects import States
-from alerts.state.table import FloatArray, IntArray
+from alerts.state.table import FloatArray, IntArray, exact
 from ingest.kernel import localtime, vitals
 
 DAY_S: Final = 86_400.0
@@ -365,7 +365,7 @@ def _state_of(
     if signal.name == "held":
         known = there & states.both[safe]
         return np.where(known, now - states.since[safe], np.nan)
-    value = np.where(there, states.value[safe], np.nan).astype(np.float64)
+    value = np.where(there, exact(states.value[safe]), np.nan)
     if vocabulary.kind_of(signal.quantity) is vitals.ValueKind.BOOLEAN:
         return value
     return np.where(now - states.time[safe] <= fresh, value, np.nan)

@@ -30,8 +30,16 @@ _COMPARE: Final[dict[str, Callable[[FloatArray, FloatArray], BoolArray]]] = {
     "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
     "==": np.equal, "!=": np.not_equal,
 }  # fmt: skip
+_DIFFERENCES: Final = frozenset(("gain", "loss", "slope"))
 _NOT_OP: Final = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 _DAY_MINUTES: Final = 1_440
+_LONGEST: Final = 4_000
+_DEEPEST: Final = 40
+"""A condition beyond these isn't read: neither the parser nor what walks a tree may run out of
+stack. In characters and in levels; unsourced, ten times what the shipped packs need."""
+_DECIMALS: Final = 4
+"""Numbers are compared to this many decimals: readings are kept in four bytes, and neither those
+nor sums hold decimal fractions exactly. A value on its bound is on it."""
 
 
 class LanguageError(ValueError):
@@ -235,7 +243,7 @@ def _compare(node: Compare, env: Env) -> Truth:
     left, right = term(node.left, env), term(node.right, env)
     known = ~(np.isnan(left) | np.isnan(right))
     with np.errstate(invalid="ignore"):
-        yes = _COMPARE[node.op](left, right) & known
+        yes = _COMPARE[node.op](_rounded(left), _rounded(right)) & known
     return yes, known & ~yes
 
 
@@ -246,10 +254,14 @@ def _times(node: Times, env: Env) -> Truth:
     right = term(node.of.right, env)[:, None]
     with np.errstate(invalid="ignore"):
         there = np.isfinite(values) & (ages <= node.within)
-        hit = _COMPARE[node.of.op](values, right) & there
+        hit = _COMPARE[node.of.op](_rounded(values), _rounded(right)) & there
     known = there[:, 0] & ~np.isnan(right[:, 0])
     yes = known & (hit.sum(axis=1) >= node.n)
     return yes, known & ~yes
+
+
+def _rounded(values: FloatArray) -> FloatArray:
+    return np.round(values, _DECIMALS)
 
 
 def term(node: Term, env: Env) -> FloatArray:
@@ -350,11 +362,18 @@ def parse(text: str) -> Node:
     LanguageError
         What is wrong, in words, and at which column.
     """
+    if len(text) > _LONGEST:
+        raise LanguageError(f"a condition has at most {_LONGEST} characters")
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         column = getattr(error, "offset", 0) or 0
         raise LanguageError(f"this is no condition: {getattr(error, 'msg', error)}", column) from None
+    level: list[ast.AST] = [tree.body]
+    for _ in range(_DEEPEST):
+        level = [inner for outer in level for inner in ast.iter_child_nodes(outer)]
+    if level:
+        raise LanguageError("this is nested too deeply to be read")
     return _node(tree.body)
 
 
@@ -368,11 +387,11 @@ def _node(tree: ast.expr) -> Node:
             return Not(_node(operand))
         case ast.Compare():
             return _comparison(tree)
-        case ast.Call(func=ast.Name(id="least")):
+        case ast.Call(func=ast.Name(id="least"), keywords=[]):
             return _least(tree)
-        case ast.Call(func=ast.Name(id="times")):
+        case ast.Call(func=ast.Name(id="times"), keywords=[]):
             return _held_times(tree)
-        case ast.Call(func=ast.Name(id="hours")):
+        case ast.Call(func=ast.Name(id="hours"), keywords=[]):
             return _hours(tree)
     signal = _signal(tree)
     if signal is None:
@@ -390,10 +409,27 @@ def _comparison(tree: ast.Compare) -> Node:
         raise _error(tree, f"compare with one of {', '.join(_OPS.values())}")
     left, right = tree.left, tree.comparators[0]
     unit = _unit(left) or _unit(right)
+    _no_shifted_units(tree, unit)
     made = Compare(op, _term(left, unit), _term(right, unit))
+    if any(isinstance(n, Number) and not np.isfinite(n.value) for n in walk(made)):
+        raise _error(tree, "a number without end, or none at all, is no bound")
     if not any(isinstance(part, Signal) for part in walk(made)):
         raise _error(tree, "nothing measured is compared here")
     return made
+
+
+def _no_shifted_units(tree: ast.Compare, unit: str) -> None:
+    """Refuse units with a zero of their own for differences: 2 [degF] more is not -16.7 Cel more."""
+    parts = list(ast.walk(tree))
+    difference = any(isinstance(p, ast.BinOp) for p in parts) or any(
+        isinstance(p, ast.Call) and isinstance(p.func, ast.Name) and p.func.id in _DIFFERENCES
+        for p in parts
+    )
+    for part in parts if difference else ():
+        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            conversion = units.conversion(unit, part.value.strip().partition(" ")[2].strip())
+            if conversion is not None and conversion.offset:
+                raise _error(part, f"'{part.value}' is a point, not a difference: say it in {unit}")
 
 
 def _term(tree: ast.expr, unit: str) -> Term:
@@ -401,7 +437,8 @@ def _term(tree: ast.expr, unit: str) -> Term:
         case ast.Constant(value=bool()):
             return Number(float(tree.value is True), str(tree.value))
         case ast.Constant(value=int() | float() as value):
-            return Number(float(value), f"{value:g}")
+            number = _float(value)
+            return Number(number, f"{number:g}")
         case ast.Constant(value=str() as value):
             return Number(_measure(tree, value, unit), value)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -415,6 +452,13 @@ def _term(tree: ast.expr, unit: str) -> Term:
     if signal is None:
         raise _error(tree, "this can't stand here")
     return signal
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return float("inf")
 
 
 def _signal(tree: ast.expr) -> Signal | None:
@@ -526,7 +570,7 @@ def _hours(tree: ast.Call) -> Hours:
     for arg in tree.args:
         text = arg.value if isinstance(arg, ast.Constant) else None
         hour, colon, minute = text.partition(":") if isinstance(text, str) else ("", "", "")
-        if not (colon and hour.isdigit() and minute.isdigit()):
+        if not (colon and hour.isdecimal() and minute.isdecimal() and int(minute) < 60):  # noqa: PLR2004
             raise _error(tree, "hours('22:00', '06:00') needs two local times of day")
         found.append(int(hour) * 60 + int(minute))
     if len(found) != 2 or found[0] == found[1] or not all(m < _DAY_MINUTES for m in found):  # noqa: PLR2004

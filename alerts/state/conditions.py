@@ -142,9 +142,11 @@ def step(
     over_ = over[which] & (rank_ == 0)
     row = open_.meet(s, rule)
     higher = rank_ > told_
+    dropped = ~higher & (false[which] | (rank_ > 0))
     open_.pending_at[row] = np.where(
-        higher, np.minimum(open_.pending_at[row], at_), np.where(false[which], np.inf, open_.pending_at[row])
-    )
+        higher, np.minimum(open_.pending_at[row], at_),
+        np.where(dropped, np.inf, open_.pending_at[row]),
+    )  # fmt: skip
     long = at_ - open_.pending_at[row] >= timing.wait
     soon = (told_ == 0) & (now - open_.raised_at[row] < timing.again)
     worse_ = higher & long & ~soon
@@ -162,9 +164,11 @@ def step(
     open_.pending_at[row[worse_]] = np.inf
     open_.clearing_at[row[clear_]] = np.inf
     muted = np.where(clear_ | worse_, 0, byte[which] & MUTED)
+    # while it is unknown what is pending stays so: only then will it be seen to be over
+    waits = np.isfinite(open_.pending_at[row])
     phase[s, rule] = (
         new_told
-        | np.where(pending_, PENDING, 0)
+        | np.where(waits, PENDING, 0)
         | np.where(ending & ~clear_, CLEARING, 0)
         | muted
     ).astype(np.uint8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -29,7 +30,7 @@ from alerts.state.subjects import (
     States,
     Subjects,
 )
-from alerts.state.table import ABSENT, BoolArray, Column, FloatArray, IntArray, Paired, Table
+from alerts.state.table import ABSENT, BoolArray, Column, FloatArray, IntArray, Paired, Table, exact
 from alerts.state.table import renumbered as _renumbered
 from ingest.kernel import localtime, vitals
 
@@ -291,10 +292,10 @@ class Memory:
         if self.limits.count:
             rows = self.limits.index.find(slots, column)
             there = rows >= 0
-            own = self.limits.low[np.maximum(rows, 0)].astype(np.float64)
+            own = exact(self.limits.low[np.maximum(rows, 0)])
             said = there & ~np.isnan(own)
             low, origin = np.where(said, own, low), origin | np.where(said, 2, 0)
-            own = self.limits.high[np.maximum(rows, 0)].astype(np.float64)
+            own = exact(self.limits.high[np.maximum(rows, 0)])
             said = there & ~np.isnan(own)
             high, origin = np.where(said, own, high), origin | np.where(said, 4, 0)
         return low, high, origin
@@ -380,9 +381,9 @@ class Memory:
             with np.load(io.BytesIO(zlib.decompress(data)), allow_pickle=False) as file:
                 parts = {name: file[name] for name in file.files}
             head = json.loads(bytes(parts.pop("head")))
-        except (ValueError, OSError, zlib.error, KeyError):
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError):
             return False
-        if head["version"] != VERSION or head["packs"] != packs or head["keys"] != self.plan.keys:
+        if head.get("version") != VERSION or head["packs"] != packs or head["keys"] != self.plan.keys:
             return False
 
         def of(name: str) -> dict[str, NDArray[Any]]:

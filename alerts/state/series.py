@@ -16,7 +16,7 @@ from alerts.state.table import (
     IntArray,
     Paired,
     Table,
-    renumbered,
+    exact,
 )
 from ingest.kernel import localtime
 
@@ -86,7 +86,7 @@ class Days(Table):
         there = rows >= 0
         back = np.arange(DAYS - 1, -1, -1)
         place = np.mod(newest[:, None] - back, DAYS)
-        value = self.last[np.where(there, rows, 0)[:, None], place].astype(np.float64)
+        value = exact(self.last[np.where(there, rows, 0)[:, None], place])
         age = (day - newest)[:, None] + back
         value[~there] = np.nan
         value[age < 0] = np.nan
@@ -177,14 +177,14 @@ class Series(Table):
         which = fit.argmax(axis=1)
         known = fit.any(axis=1)
         n = np.arange(rows.size)
-        value = np.where(known, self.value[safe, which], np.nan).astype(np.float64)
+        value = np.where(known, exact(self.value[safe, which]), np.nan)
         return value, np.where(known, times[n, which], _NEVER)
 
     def last(self, rows: IntArray, moment: FloatArray, n: int) -> tuple[FloatArray, FloatArray]:
         """Return the n newest readings up to each moment and their times, newest first."""
         there = rows >= 0
         safe = np.where(there, rows, 0)
-        times, values = self.time[safe].copy(), self.value[safe].astype(np.float64)
+        times, values = self.time[safe].copy(), exact(self.value[safe])
         hide = (times > moment[:, None]) | ~there[:, None]
         times[hide], values[hide] = _NEVER, np.nan
         if hide.any():

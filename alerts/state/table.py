@@ -13,6 +13,8 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 ABSENT = -1
+DECIMALS = 4
+"""Of readings: what a four-byte number holds of a value of up to three digits."""
 
 
 class Column(NamedTuple):
@@ -201,6 +203,11 @@ class Paired:
         bits = int(self._keys.size).bit_length() - 1
         mixed = keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         return (mixed >> np.uint64(64 - bits)).astype(np.int64)
+
+
+def exact(values: NDArray[np.floating]) -> FloatArray:
+    """Return numbers kept in four bytes as the decimal fractions that were measured."""
+    return np.round(values.astype(np.float64), DECIMALS)
 
 
 def renumbered(keep: Sequence[int] | IntArray, size: int) -> IntArray:
