@@ -55,9 +55,22 @@ _PROBE = """
 SELECT extract(epoch FROM now() - min(lane.heard))::float8 FROM
     (SELECT max(probed_at) AS heard FROM ingest.slot WHERE probed_at IS NOT NULL GROUP BY lane) lane
 """
+_HEAR = """
+WITH before AS (SELECT since, at FROM alerts.hearing FOR UPDATE),
+gap AS (
+    INSERT INTO alerts.outage (began, ended)
+    SELECT at, %(now)s FROM before WHERE at < %(now)s - %(gap)s
+)
+INSERT INTO alerts.hearing (since, at) VALUES (%(now)s, %(now)s)
+ON CONFLICT (one) DO UPDATE SET at = greatest(hearing.at, excluded.at),
+    since = CASE WHEN hearing.at < %(now)s - %(gap)s THEN excluded.since ELSE hearing.since END
+"""
+_OLD_DECISIONS = "DELETE FROM alerts.decision WHERE at < now() - %s::interval"
 _OLD_QUARANTINE = "DELETE FROM ingest.quarantine WHERE last_received_at < now() - %s::interval"
 _OLD_OUTBOX = "DELETE FROM ingest.outbox WHERE expires_at < now() - %s::interval"
 _OLD_HUB_TIMED = "DELETE FROM ingest.hub_timed WHERE received_at < now() - %s::interval"
+_KEEP_DECISIONS = timedelta(days=400)
+"""Decisions that paged nobody, for a year of looking back at a pack in the shadow."""
 
 
 class Upkeep:
@@ -115,6 +128,7 @@ class Upkeep:
                 db.execute(_OLD_QUARANTINE, [self._keep_quarantine])
                 db.execute(_OLD_OUTBOX, [self._keep_quarantine])
                 db.execute(_OLD_HUB_TIMED, [self._hub_timed])
+                db.execute(_OLD_DECISIONS, [_KEEP_DECISIONS])
             except psycopg.errors.LockNotAvailable:
                 return []  # the next tick tries again
             else:
@@ -160,6 +174,22 @@ class Upkeep:
             alarms_lag_s=float(alarms[0]) if alarms else 0.0,
             probe_age_s=None if probe is None or probe[0] is None else float(probe[0]),
         )
+
+    def hear(self, health: ports.Health, *, lag_limit_s: float, probe_limit_s: float) -> None:
+        """Keep since when the hub has been listening; a gap becomes an outage of its own.
+
+        Silence is judged only over time in which devices could have been heard, whoever was down.
+        """
+        well = (
+            health.probe_age_s is not None
+            and health.probe_age_s <= probe_limit_s
+            and max(health.readings_lag_s, health.alarms_lag_s) <= lag_limit_s
+        )
+        if not well:
+            return
+        now = self._clock.now()
+        with store_errors(), self._pool.connection() as db, db.transaction():
+            db.execute(_HEAR, {"now": now, "gap": timedelta(seconds=probe_limit_s)})
 
     def tell(self, verdicts: Iterable[watchdog.Verdict]) -> None:
         """Raise, renew or clear the hub's own alerts."""
