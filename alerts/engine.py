@@ -21,10 +21,10 @@ from alerts.rules import early_warning, language
 from alerts.rules.language import Signal
 from alerts.state import activity, conditions
 from alerts.state.memory import Memory
-from alerts.state.subjects import Device, Home, Person
+from alerts.state.subjects import STATES, Device, Home, Person
 from alerts.state.table import BoolArray, FloatArray, IntArray
 from ingest.kernel import localtime, vitals
-from ingest.kernel.observation import Quality, Rows
+from ingest.kernel.observation import ROW, Quality, Rows
 
 _SOON: Final = model.Severity.SOON.rank
 _LAST_TIME: Final = 4_102_444_800.0
@@ -93,6 +93,9 @@ class Engine:
             self.care_plans.put(people)
             self.memory.people.widen("phase", max(1, len(self.plan.person) + len(self.care_plans)))
             self.memory.learn_parts({})  # triggers may ask new questions
+            # what a trigger asks of the home or the clock is judged without any reading
+            asked = self.memory.people.rows(np.array([p.no for p in people if p.triggers], np.int64))
+            self.memory.people.due[asked] = -np.inf
 
     def unknown(self, rows: Rows) -> tuple[IntArray, IntArray, IntArray]:
         """Return people, homes and devices of a batch that aren't here yet."""
@@ -219,6 +222,10 @@ class Engine:
         for finding in self._judge("person", one, slots, env, at, moment, now):
             if not (clock and finding.outcome is model.Outcome.REFRESH):  # nothing new was read
                 yield finding
+        if one.clocked:  # what may begin without a reading is looked at also where nothing holds
+            phase, due = self.memory.people.phase, self.memory.people.due
+            wait = slots if one.begins else slots[phase[slots, one.column] != 0]
+            due[wait] = np.minimum(due[wait], now + _PEOPLE_TICK_S)
 
     def _judge_late(
         self,
@@ -320,18 +327,21 @@ class Engine:
         if step.pending.any() and kind != "person":
             wait = slots[step.pending]
             rows = open_.index.find(wait, one.column)
-            table.due[wait] = np.minimum(table.due[wait], open_.pending_at[rows] + one.timing.wait)
-        if kind == "person" and one.clocked:
-            busy = slots[phase[slots, one.column] != 0]
-            self.memory.people.due[busy] = np.minimum(
-                self.memory.people.due[busy], now + _PEOPLE_TICK_S
+            due = np.maximum(
+                open_.pending_at[rows] + one.timing.wait, open_.raised_at[rows] + one.timing.again
             )
+            table.due[wait] = np.minimum(table.due[wait], due)
+        if one.timing.clear and kind != "person":
+            ends = slots[phase[slots, one.column] & conditions.CLEARING != 0]
+            rows = open_.index.find(ends, one.column)
+            due = open_.clearing_at[rows] + one.timing.clear
+            table.due[ends] = np.minimum(table.due[ends], due)
         muted = self._muted(one, phase, slots, rank, step.worse)
         news = np.flatnonzero(step.worse | step.renew | step.clear)
         if not news.size:
             return
-        told = phase[slots, one.column] & conditions.MUTED != 0
-        quiet = told & ~step.worse & (byte & conditions.MUTED != 0)
+        # nobody was told that it began, so nobody is told that it is over
+        quiet = ~step.worse & (byte & conditions.MUTED != 0)
         yield from explaining.findings(
             self.memory, self.care_plans, kind, one, slots, env, scores,
             rank=rank, step=step, news=news[~quiet[news]], muted=muted, at=at, late=old,
@@ -386,12 +396,17 @@ class Engine:
             held = slots[table.phase[slots, column] & conditions.MUTED != 0]
             if held.size:
                 table.phase[held, column] = 0
+                rows = self.memory.open[kind].index.find(held, column)
+                # nobody has been told of it: it isn't again, it is new
+                self.memory.open[kind].raised_at[rows[rows >= 0]] = -np.inf
                 rule = self.plan.of(kind)[column]
                 if kind == "person":
                     at = self.memory.people.latest[held]
                     yield from self._judge_people(rule, held, at, now)
-                else:
+                elif kind == "home":
                     yield from self._judge_homes(rule, held, now)
+                else:
+                    yield from self._judge_devices(rule, held, np.full(held.size, now), now)
 
     # -- homes ----------------------------------------------------------------------------------
 
@@ -612,7 +627,8 @@ class Engine:
         return found
 
     def _homes_due(self, slots: IntArray, now: float) -> list[model.Finding]:
-        m, found = self.memory, []
+        m = self.memory
+        found: list[model.Finding] = []
         m.homes.due[slots] = np.inf
         for one in self.plan.home:
             if not one.clocked or one.condition.command is not None:
@@ -627,23 +643,47 @@ class Engine:
         return found
 
     def _people_due(self, slots: IntArray, now: float) -> list[model.Finding]:
-        m, found = self.memory, []
+        m = self.memory
+        found: list[model.Finding] = []
         m.people.due[slots] = np.inf
         for one in [*self.plan.person, *self.care_plans.rules]:
             if one.clocked:
-                busy = slots[m.people.phase[slots, one.column] != 0]
-                if busy.size:
-                    found += self._judge_people(one, busy, np.full(busy.size, now), now, clock=True)
+                held = m.people.phase[slots, one.column] != 0
+                mine = slots if one.begins else slots[held]
+                found += self._judge_people(one, mine, np.full(mine.size, now), now, clock=True)
         return found
 
     def _devices_due(self, slots: IntArray, now: float) -> list[model.Finding]:
-        m, found = self.memory, []
+        m = self.memory
+        found: list[model.Finding] = []
         m.devices.due[slots] = np.inf
         for one in self.plan.device:
             busy = slots[m.devices.phase[slots, one.column] != 0]
             if busy.size and one.clocked:
                 found += self._judge_devices(one, busy, np.full(busy.size, now), now)
         return found
+
+    def presence(
+        self, devices: IntArray, states: Sequence[str], battery: FloatArray, seen: FloatArray,
+        *, now: float,
+    ) -> list[model.Finding]:  # fmt: skip
+        """Take in what devices said of themselves: that they live, their state, their battery."""
+        m = self.memory
+        slot = m.devices.rows(devices)
+        here = np.flatnonzero(slot >= 0)
+        slot = slot[here]
+        m.devices.state[slot] = np.array([STATES.get(s, 0) for s in states], dtype=np.uint8)[here]
+        np.maximum.at(m.devices.heard, slot, seen[here])
+        told = ~np.isnan(battery[here])
+        rows = np.zeros(int(told.sum()), ROW)
+        if not rows.size:
+            return []
+        rows["time"] = rows["received"] = seen[here][told]
+        rows["value"] = battery[here][told]
+        rows["device"] = devices[here][told]
+        rows["dwelling"] = m.devices.home[slot][told]
+        rows["quantity"] = vitals.BY_NAME["battery"].no
+        return self.on_data(rows, now=now)
 
     # -- what people did ------------------------------------------------------------------------
 

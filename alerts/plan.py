@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -32,6 +32,7 @@ class Compiled:
     marks: int
     home: bool  # something that happens in the home can change it
     clocked: bool  # the clock alone can change it
+    begins: bool = False  # the clock alone can make it hold
     muted_by: tuple[int, ...] = ()  # columns of the rules that speak for it
     mutes: tuple[int, ...] = ()
     parameters: int = 0  # numbers that each person has for itself
@@ -124,10 +125,10 @@ def compile_packs(packs: Iterable[pack.Pack], defaults: Defaults) -> Plan:
         mine = _muters_first([r for r in rules if _subject(r) == subject])
         columns = {r.id: n for n, r in enumerate(mine)}
         plan.of(subject).extend(compiled(plan, r, columns[r.id], columns) for r in mine)
-        for one in list(plan.of(subject)):
-            muted_by = tuple(c.column for c in plan.of(subject) if one.column in c.mutes)
+        for each in list(plan.of(subject)):
+            muted_by = tuple(c.column for c in plan.of(subject) if each.column in c.mutes)
             if muted_by:
-                plan.of(subject)[one.column] = _with(one, muted_by)
+                plan.of(subject)[each.column] = replace(each, muted_by=muted_by)
     return plan
 
 
@@ -141,7 +142,7 @@ def compiled(
 ) -> Compiled:
     """Lay out one rule."""
     reads = np.zeros(WIDE, dtype=bool)
-    home = clocked = False
+    home = clocked = begins = False
     if isinstance(rule, pack.ScoreRule):
         for name in rule.chart.quantities:
             plan.kept[plan.column(name)] = True
@@ -153,9 +154,8 @@ def compiled(
             reads[[plan.column(q) for q in language.quantities(node)]] = True
             for signal in language.signals(node):
                 home |= not signal.quantity
-                clocked |= signal.spec.grows or not signal.quantity
-            hours = any(isinstance(part, language.Hours) for part in language.walk(node))
-            clocked |= hours
+            clocked |= _by_clock(node)
+        begins = any(_by_clock(level.when) for level in rule.levels)
         if rule.subject != "person":
             clocked |= rule.wait_s > 0 or rule.clear_s > 0
         timing = Timing(rule.wait_s, rule.clear_s, rule.again_s, plan.defaults.refresh)
@@ -169,17 +169,19 @@ def compiled(
         marks=marks,
         home=home,
         clocked=clocked,
+        begins=begins,
         mutes=tuple(columns[name] for name in rule.mutes if name in columns),
         parameters=parameters,
         severity_rank=rule.severity.rank,
     )
 
 
-def _with(one: Compiled, muted_by: tuple[int, ...]) -> Compiled:
-    return Compiled(
-        one.rule, one.column, one.reads, one.timing, one.fresh, one.marks, one.home, one.clocked,
-        muted_by, one.mutes, one.parameters, one.severity_rank,
-    )  # fmt: skip
+def _by_clock(node: language.Node) -> bool:
+    return any(
+        isinstance(part, language.Hours)
+        or (isinstance(part, language.Signal) and (part.spec.grows or not part.quantity))
+        for part in language.walk(node)
+    )
 
 
 def _subject(rule: pack.ConditionRule | pack.ScoreRule) -> str:

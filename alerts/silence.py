@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from alerts import model
+from alerts.plan import WIDE
 from alerts.rules import pack
 from alerts.state.memory import Memory, taken_by_hand
 from alerts.state.subjects import OFFLINE, ONLINE
@@ -38,7 +39,8 @@ def heard(memory: Memory, rows: Rows, *, now: float) -> Iterator[model.Finding]:
     if not memory.feeds.count:
         return
     quantity = rows["quantity"][hit].astype(np.int64)
-    feeds = memory.feeds.find(slot, np.where(quantity >= 0, quantity, 0))
+    inside = (quantity >= 0) & (quantity < WIDE)
+    feeds = memory.feeds.find(slot, np.where(inside, quantity, 0))
     there = feeds >= 0
     feeds, received = feeds[there], received[there]
     if not feeds.size:
@@ -139,29 +141,41 @@ def _told(memory: Memory, feeds: IntArray, kind: int, now: float) -> Iterator[mo
     rule = memory.plan.silences.get(_NAMES[kind])
     if rule is None or not feeds.size:
         return
-    by_person = kind == _READING
-    device = memory.feeds.slot[feeds]
-    person = memory.devices.person[device]
-    subject = np.where(by_person & (person > 0), person, memory.devices.no[device])
+    subject = _subject_of(memory, feeds, kind)
+    others = np.setdiff1d(np.flatnonzero(memory.feeds.told[: memory.feeds.count] == kind), feeds)
+    known = _subject_of(memory, others, kind)
     order = np.lexsort((feeds, subject))
     feeds, subject = feeds[order], subject[order]
     begins = np.flatnonzero(np.r_[True, subject[1:] != subject[:-1]])
-    for mine in np.split(feeds, begins[1:]):
-        yield _silence(memory, rule, kind, mine, now)
+    for mine, one in zip(np.split(feeds, begins[1:]), subject[begins], strict=True):
+        before = others[known == one]
+        every = np.sort(np.r_[before, mine])
+        yield _silence(memory, rule, kind, every, now, again=before.size > 0)
+
+
+def _subject_of(memory: Memory, feeds: IntArray, kind: int) -> IntArray:
+    """Return whom silences are told of: a person's number, or the device's, negative."""
+    device = memory.feeds.slot[feeds]
+    person = memory.devices.person[device]
+    return np.where((kind == _READING) & (person > 0), person, -memory.devices.no[device])
 
 
 def _silence(
-    memory: Memory, rule: pack.SilenceRule, kind: int, feeds: IntArray, now: float
+    memory: Memory, rule: pack.SilenceRule, kind: int, feeds: IntArray, now: float, *, again: bool
 ) -> model.Finding:
-    """Tell one silence: of a device with all its streams, of a stream, or of a person's readings."""
+    """Tell one silence: of a device with all its streams, of a stream, or of a person's readings.
+
+    One more stream of what is called silent already is no news, only more to show.
+    """
     device = int(memory.feeds.slot[feeds[0]])
     person = int(memory.devices.person[device])
     facts = tuple(_fact(memory, int(f), now) for f in feeds)
     subject = ("person", person) if kind == _READING and person else (
         "device", int(memory.devices.no[device])
     )  # fmt: skip
+    outcome = model.Outcome.REFRESH if again else model.Outcome.RAISE
     return _finding(
-        rule, model.Outcome.RAISE, *subject, now, facts=facts, person=person or None,
+        rule, outcome, *subject, now, facts=facts, person=person or None,
         home=int(memory.devices.home[device]) or None, device=int(memory.devices.no[device]),
     )  # fmt: skip
 

@@ -370,10 +370,16 @@ class Memory:
                 put("device_states", _of(self.device_states, slots, table))
                 put("feeds", _of(self.feeds, slots, table))
         head = {"version": VERSION, "packs": packs, "zones": self.zones.names,
-                "keys": self.plan.keys, "heard_since": self.heard_since}  # fmt: skip
+                "keys": self.plan.keys, "heard_since": self.heard_since,
+                "sites_down": self._sites_down_of(shard)}  # fmt: skip
         out = io.BytesIO()
         np.savez(out, head=np.frombuffer(json.dumps(head).encode(), dtype=np.uint8), **parts)
         return zlib.compress(out.getvalue(), 1)
+
+    def _sites_down_of(self, shard: int) -> list[int]:
+        n = self.devices.count
+        here = np.unique(self.devices.site[:n][self.devices.shard[:n] == shard])
+        return sorted(self.sites_down.intersection(here.tolist()))
 
     def load(self, data: bytes, *, packs: str) -> bool:
         """Take in a dumped shard of which nobody is here; False where it is of another kind."""
@@ -410,6 +416,7 @@ class Memory:
         self.feeds.extend(self._moved("device", of("feeds")))
         self.feeds.reindex()
         self.heard_since = max(self.heard_since, head["heard_since"])
+        self.sites_down.update(head["sites_down"])
         return True
 
     def _load_subjects(

@@ -74,8 +74,11 @@ class Zones:
         for n in np.unique(zones):
             here = zones == n
             one = self._zones[int(n)]
-            guess = local[here] - one.offset(local[here])
-            out[here] = local[here] - one.offset(guess)
+            # the offsets a day before and after are those on both sides of a change
+            before = local[here] - one.offset(local[here] - DAY)
+            after = local[here] - one.offset(local[here] + DAY)
+            fits = local[here] - one.offset(after) == after
+            out[here] = np.where(fits, after, before)
         return out
 
 
