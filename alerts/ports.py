@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from alerts import lifecycle, model
-from alerts.windows import Person, Told
+from alerts.state.subjects import Device, Home, Person
 from ingest.kernel.observation import Alarm, Rows
 
 Decide = Callable[[model.Alert], "lifecycle.Change | lifecycle.Refused"]
@@ -108,34 +108,115 @@ class Chunk:
 class Findings:
     """What a round has to write: decisions of the rules, and suspect devices."""
 
-    people: Sequence[model.Finding] = ()
+    found: Sequence[model.Finding] = ()
     faults: Sequence[model.DeviceFault] = field(default_factory=tuple)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """What the store knows of some people, for (re)building the state."""
+class Told:
+    """An open alert of a rule, as the database has it."""
 
+    subject: str
+    subject_no: int
+    rule_id: str
+    rank: int  # of its severity; 0: its condition has cleared
+    at: float  # when it was last written
+    basis: Sequence[str] = ()  # the readings it rests on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the register says of some homes, and what is told of them."""
+
+    homes: Sequence[Home]
     people: Sequence[Person]
+    devices: Sequence[Device]
     told: Sequence[Told]
-    readings: Rows  # latest per person and quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """What a device last said of itself."""
+
+    device_no: int
+    state: str
+    battery: float | None
+    seen_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """The memory of one shard as it was, and how far the log had been judged then."""
+
+    state: bytes
+    cursors: Mapping[int, int]  # writer -> batch
+    at: float
+
+
+class Store(Protocol):
+    """What the memory of the rules is made from."""
+
+    def homes(self, *, shards: Sequence[int], numbers: Sequence[int]) -> Sequence[int]:
+        """Return the homes in the shards, and which of the numbers exist."""
+        ...
+
+    def known(self, homes: Sequence[int]) -> Known:
+        """Return what the register says of homes, and what is told of them."""
+        ...
+
+    def parts(self) -> Mapping[int, str]:
+        """Return the names of rooms and questionnaire keys by number."""
+        ...
+
+    def history(self, homes: Sequence[int], *, since: float, until: float) -> Iterator[Rows]:
+        """Return stored readings of homes in the order of their receipt, some at a time."""
+        ...
+
+    def heard(self, homes: Sequence[int]) -> Rows:
+        """Return the newest receipt of each device and quantity, as rows."""
+        ...
+
+    def presence(self, *, since: float) -> Sequence[Presence]:
+        """Return what devices have said of themselves since then, by the hub's clock."""
+        ...
+
+    def checkpoint(self, shard: int, *, packs: str) -> Checkpoint | None:
+        """Return the last checkpoint of a shard that fits the rules and isn't too old."""
+        ...
+
+    def since(
+        self, shard: int, checkpoint: Checkpoint, cursors: Mapping[int, int]
+    ) -> Iterator[Rows]:
+        """Return what was judged after a checkpoint, in order."""
+        ...
+
+    def save(self, shard: int, state: bytes, *, cursors: Mapping[int, int], packs: str) -> None:
+        """Keep a checkpoint instead of the one before."""
+        ...
 
 
 class ReadingLog(Protocol):
     """The log of readings for the shards this process holds. One session; not for sharing."""
 
+    @property
+    def store(self) -> Store:
+        """Return what the memory is made from, on the same session."""
+        ...
+
     def balance(self) -> tuple[Sequence[int], Sequence[int]]:
         """Take and give up shards, so that every process has its share: gained, lost."""
         ...
 
-    def people(self, *, shards: Sequence[int], numbers: Sequence[int]) -> Sequence[int]:
-        """Return who lives in the shards, or which of the numbers exist."""
+    def cursors(self, shard: int) -> Mapping[int, int]:
+        """Return how far each writer's log of a shard has been judged."""
         ...
 
-    def memory(
-        self, numbers: Sequence[int], *, quantities: Sequence[int], since: float, until: float
-    ) -> Memory:
-        """Return what is known of the people, readings measured from ``since`` on."""
+    def know_parts(self, names: Mapping[int, str]) -> None:
+        """Take in the names of rooms, for what is told."""
+        ...
+
+    def heard_since(self) -> float | None:
+        """Return since when the hub has been listening without a break, None while it isn't."""
         ...
 
     def read(self) -> Chunk:
@@ -156,8 +237,8 @@ class ReadingLog(Protocol):
         """
         ...
 
-    def closed_since(self, event_no: int) -> tuple[Sequence[tuple[int, str]], int]:
-        """Return persons and rules whose alerts people closed, and the last event seen."""
+    def closed_since(self, event_no: int) -> tuple[Sequence[tuple[str, int, str]], int]:
+        """Return the subjects and rules whose alerts people closed, and the last event seen."""
         ...
 
     def close(self) -> None:

@@ -11,14 +11,19 @@ from typing import Protocol
 import numpy as np
 from numpy.random import Generator
 
-from alerts import engine, errors, metrics, model, ports
-from alerts.windows import Columns, Latest
+from alerts import errors, metrics, model, ports
+from alerts.engine import Engine
+from alerts.plan import Plan
 from ingest import telemetry
 from ingest.kernel.clock import Clock
 from ingest.kernel.errors import RecoverableError, StoreUnavailableError
-from ingest.kernel.observation import Rows
+from ingest.kernel.observation import ROW, Quality, Rows
 
-_PEOPLE_AT_ONCE = 5_000
+_HOMES_AT_ONCE = 2_000
+_HISTORY_S = 16 * 86_400.0
+"""How far back the memory reaches: the days of a baseline. [s]"""
+_HEARD_AGE_S = 5.0
+"""How long it is believed that the hub still listens, before it is asked again. [s]"""
 _LONGEST_PAUSE_S = 2.0
 _FIRST_PAUSE_S = 0.1
 
@@ -107,26 +112,28 @@ class Pace:
     tick: float
     pause: float
     balance: float
+    sweep: float = 1.0
+    checkpoint: float = 60.0
 
 
 class ReadingLoop:
-    """Judges readings with a memory that is loaded, kept, and thrown away when in doubt."""
+    """Judges readings and the clock with a memory that is loaded, kept, and thrown away in doubt."""
 
     def __init__(
         self,
         *,
         log: Callable[[], _ReadingLog],
         signals: Callable[[], ports.Signals],
-        columns: Columns,
-        ages: engine.Ages,
+        plan: Callable[[], Plan],
+        packs: str,
         pace: Pace,
         clock: Clock,
         rng: Generator,
     ) -> None:
         self._open_log = log
         self._open_signals = signals
-        self._columns = columns
-        self._ages = ages
+        self._plan = plan
+        self._packs = packs
         self._pace = pace
         self._clock = clock
         self._back_off = BackOff(rng)
@@ -145,24 +152,32 @@ class ReadingLoop:
                 self._back_off.wait(stop)
 
     def _work(self, log: _ReadingLog, signals: ports.Signals, stop: threading.Event) -> None:
-        session = Session(log, self._columns, self._ages, self._clock, careful=self._careful)
-        balance_at = self._clock.monotonic()
+        session = Session(log, self._plan(), self._clock, packs=self._packs, careful=self._careful)
+        pace, now = self._pace, self._clock.monotonic()
+        balance_at, sweep_at, save_at = now, now, now + pace.checkpoint
         heard: set[str] = set()
         while not stop.is_set():
-            if self._clock.monotonic() >= balance_at:
+            now = self._clock.monotonic()
+            if now >= balance_at:
                 session.balance()
-                balance_at = self._clock.monotonic() + self._pace.balance
+                balance_at = now + pace.balance
             if "ingest_register" in heard:
                 session.renew()
             rows, more = self._round(session)
             self._back_off.worked()
+            if not more and now >= sweep_at:  # silence only counts once all that came is read
+                session.sweep()
+                sweep_at = now + pace.sweep
+            if now >= save_at and not more:
+                save_at = now + session.save_one(pace.checkpoint)
             if more:
                 heard = signals.wait(0)
             elif rows:  # look again soon: not every batch is announced
-                stop.wait(self._pace.pause)
+                stop.wait(pace.pause)
                 heard = signals.wait(0)
             else:
-                heard = signals.wait(self._pace.tick)
+                heard = signals.wait(pace.tick)
+        session.save_all()
 
     def _round(self, session: Session) -> tuple[int, bool]:
         """Do a round; where judging fails, forget everything and judge person by person once."""
@@ -183,64 +198,119 @@ class Session:
     def __init__(
         self,
         log: _ReadingLog,
-        columns: Columns,
-        ages: engine.Ages,
+        plan: Plan,
         clock: Clock,
         *,
+        packs: str,
         careful: bool = False,
     ) -> None:
         self._log = log
-        self._ages = ages
         self._clock = clock
+        self._packs = packs
         self._say = telemetry.logger(loop="readings")
         self._held: set[int] = set()
         self._absent: set[int] = set()
         self._careful = careful
-        self.state = Latest(columns)
+        self._unsaved: list[int] = []
+        self._heard: tuple[float, float | None] = (-_HEARD_AGE_S, None)
+        self._presence_due = True
+        self._seen_at = 0.0  # what devices said of themselves until then is taken in
+        self.engine = Engine(plan)
         self._event_no = log.closed_since(-1)[1]
+        self._learn_parts()
 
     def balance(self) -> None:
         """Take and give up shards, and load or forget who lives there."""
         gained, lost = self._log.balance()
         if lost:
             self._held.difference_update(lost)
-            self.state.forget(lost)
-        if gained:
-            self._held.update(gained)
-            self.load(self._log.people(shards=gained, numbers=()))
+            self.engine.memory.forget(lost)
+        for shard in gained:
+            self._held.add(shard)
+            self._take_over(shard)
         metrics.SHARDS.set(len(self._held))
-        metrics.PEOPLE.set(self.state.count)
+        metrics.PEOPLE.set(self.engine.memory.people.count)
 
-    def load(self, numbers: Sequence[int], *, readings: bool = True) -> None:
-        """Load people, their latest readings and what was told about them."""
+    def _take_over(self, shard: int) -> None:
+        """Make the memory of a shard: a checkpoint and what came after it, else from the store."""
+        store, memory = self._log.store, self.engine.memory
+        homes = store.homes(shards=[shard], numbers=())
+        saved = store.checkpoint(shard, packs=self._packs)
+        if saved is not None and memory.load(saved.state, packs=self._packs):
+            self._drop_gone(shard, homes)
+            self._register(homes)
+            for rows in store.since(shard, saved, self._log.cursors(shard)):
+                self._replay(rows)
+            self._told(homes)
+        else:
+            self._load(homes)
+
+    def _replay(self, rows: Rows) -> None:
+        """Judge again what was judged after a checkpoint: what it found is in the database."""
+        if rows.size:
+            now = float(rows["received"].max())
+            self.engine.on_data(rows, now=now)
+
+    def _drop_gone(self, shard: int, homes: Sequence[int]) -> None:
+        """Forget what a checkpoint has and the register hasn't any more."""
+        memory = self.engine.memory
+        for kind, numbers in self._numbers(homes).items():
+            table = memory.subjects(kind)
+            here = table.no[: table.count][table.shard[: table.count] == shard]
+            memory.gone(kind, np.setdiff1d(here, np.array(numbers, dtype=np.int64)))
+
+    def _numbers(self, homes: Sequence[int]) -> dict[str, list[int]]:
+        known = [self._log.store.known(homes[n : n + _HOMES_AT_ONCE])
+                 for n in range(0, len(homes), _HOMES_AT_ONCE)]  # fmt: skip
+        return {
+            "home": [h.no for k in known for h in k.homes],
+            "person": [p.no for k in known for p in k.people],
+            "device": [d.no for k in known for d in k.devices],
+        }
+
+    def _load(self, homes: Sequence[int]) -> None:
+        """Load homes with their people and devices, their history, and what is told of them."""
         now = self._clock.epoch()
-        since = now - self._ages.latest if readings else now
-        for n in range(0, len(numbers), _PEOPLE_AT_ONCE):
-            memory = self._log.memory(
-                numbers[n : n + _PEOPLE_AT_ONCE],
-                quantities=self.state.columns.quantities,
-                since=since,
-                until=now,
-            )
-            self.state.put(memory.people)
-            self.state.put_told(memory.told)
-            found = memory.readings
-            self.state.fill(
-                found["person"].astype("i8"),
-                found["quantity"].astype("i8"),
-                found["time"].astype("f8"),
-                found["value"].astype("f8"),
-            )
+        store = self._log.store
+        for n in range(0, len(homes), _HOMES_AT_ONCE):
+            some = homes[n : n + _HOMES_AT_ONCE]
+            self._register(some)
+            for rows in store.history(some, since=now - _HISTORY_S, until=now + 1):
+                past = rows.copy()
+                past["flags"] |= int(Quality.IMPORTED)  # remembered, not judged
+                self.engine.on_data(past, now=now)
+            self.engine.on_data(store.heard(some), now=now)
+            self._told(some)
+
+    def _register(self, homes: Sequence[int]) -> None:
+        for n in range(0, len(homes), _HOMES_AT_ONCE):
+            known = self._log.store.known(homes[n : n + _HOMES_AT_ONCE])
+            self.engine.put(homes=known.homes, people=known.people, devices=known.devices)
+
+    def _told(self, homes: Sequence[int]) -> None:
+        for n in range(0, len(homes), _HOMES_AT_ONCE):
+            for one in self._log.store.known(homes[n : n + _HOMES_AT_ONCE]).told:
+                self.engine.put_told(
+                    one.subject, one.subject_no, one.rule_id, rank=one.rank, at=one.at,
+                    basis=one.basis,
+                )  # fmt: skip
 
     def renew(self) -> None:
-        """Take in that the register has changed: limits, flags, people who came."""
+        """Take in that the register has changed: limits, flags, who came and who is gone."""
         self._log.forget_teams()
         self._absent.clear()
-        here = self.state.person[: self.state.count].tolist()
-        wanted = set(self._log.people(shards=sorted(self._held), numbers=here))
+        self._learn_parts()
+        memory = self.engine.memory
+        here = memory.homes.no[: memory.homes.count].tolist()
+        wanted = set(self._log.store.homes(shards=sorted(self._held), numbers=here))
         new = wanted.difference(here)
-        self.load(sorted(wanted - new), readings=False)
-        self.load(sorted(new))
+        old = sorted(wanted - new)
+        numbers = self._numbers(old)
+        for kind, known in numbers.items():
+            table = memory.subjects(kind)
+            memory.gone(kind, np.setdiff1d(table.no[: table.count], np.array(known, np.int64)))
+        self._register(old)
+        self._load(sorted(new))
 
     def round(self) -> tuple[int, bool]:
         """Judge what is new and write what was found; return how many rows, and whether more wait.
@@ -257,39 +327,120 @@ class Session:
         self._meet(chunk.rows)
         found = self._judge(chunk.rows)
         faults = self._log.faults(chunk.rows)
-        counts = self._log.commit(chunk, ports.Findings(people=found, faults=faults))
+        counts = self._log.commit(chunk, ports.Findings(found=found, faults=faults))
         metrics.READINGS.inc(len(chunk.rows))
         metrics.count(counts)
         return len(chunk.rows), chunk.more
+
+    def sweep(self) -> int:
+        """Judge what the clock alone changes and write it; return how much was found.
+
+        Raises
+        ------
+        StoreUnavailableError, LostCursorError
+            This memory is worth nothing now.
+        """
+        now = self._clock.epoch()
+        heard_since = self._heard_since(now)
+        found = self._take_in_presence(now)
+        with metrics.SWEEP.time():
+            found += self.engine.on_time(now=now, heard_since=heard_since)
+        if found:
+            nothing = ports.Chunk(rows=np.zeros(0, ROW))
+            metrics.count(self._log.commit(nothing, ports.Findings(found=found)))
+        return len(found)
+
+    def _heard_since(self, now: float) -> float | None:
+        read_at, since = self._heard
+        if abs(now - read_at) >= _HEARD_AGE_S:
+            since = self._log.heard_since()
+            self._heard = (now, since)
+            self._presence_due = True
+        return since
+
+    def _take_in_presence(self, now: float) -> list[model.Finding]:
+        if not self._presence_due:
+            return []
+        self._presence_due = False
+        said = self._log.store.presence(since=self._seen_at)
+        if not said:
+            return []
+        self._seen_at = max(one.seen_at for one in said)
+        return self.engine.presence(
+            np.array([one.device_no for one in said], dtype=np.int64),
+            [one.state for one in said],
+            np.array([np.nan if one.battery is None else one.battery for one in said]),
+            np.array([one.seen_at for one in said]),
+            now=now,
+        )
+
+    def save_one(self, within: float) -> float:
+        """Keep the memory of one shard; return how long to wait until the next one. [s]"""
+        if not self._unsaved:
+            self._unsaved = sorted(self._held)
+            self.engine.tidy(now=self._clock.epoch())
+        if self._unsaved:
+            self._save(self._unsaved.pop())
+        return within / max(1, len(self._held))
+
+    def save_all(self) -> None:
+        """Keep the memory of everything, so that whoever comes next goes on from here."""
+        try:
+            for shard in sorted(self._held):
+                self._save(shard)
+        except RecoverableError as error:
+            self._say.warning("The memory could not be kept", why=str(error))
+
+    def _save(self, shard: int) -> None:
+        memory = self.engine.memory
+        if not (memory.homes.shard[: memory.homes.count] == shard).any():
+            return  # nobody lives there
+        self._log.store.save(
+            shard, memory.dump(shard, packs=self._packs), cursors=self._log.cursors(shard),
+            packs=self._packs,
+        )  # fmt: skip
 
     def _judge(self, rows: Rows) -> Sequence[model.Finding]:
         now = self._clock.epoch()
         if not self._careful:
             try:
-                return engine.on_data(self.state, rows, now=now, ages=self._ages)
+                return self.engine.on_data(rows, now=now)
             except Exception as error:
                 raise JudgingFailedError from error
         self._careful = False
         found: list[model.Finding] = []
-        for person in np.unique(rows["person"]):  # once, after a failure
+        for home in np.unique(rows["dwelling"]):  # once, after a failure
             try:
-                found += engine.on_data(
-                    self.state, rows[rows["person"] == person], now=now, ages=self._ages
-                )
+                found += self.engine.on_data(rows[rows["dwelling"] == home], now=now)
             except Exception as error:
                 metrics.UNJUDGED.inc()
-                self._say.error("Readings of one person could not be judged", exc_info=error)
+                self._say.error("Readings of one home could not be judged", exc_info=error)
         return found
 
     def _meet(self, rows: Rows) -> None:
-        """Load whoever is in the rows and not yet here."""
-        unknown = [n for n in self.state.unknown(rows).tolist() if n not in self._absent]
-        if unknown:
-            there = self._log.people(shards=(), numbers=unknown)
-            self.load(there)
-            self._absent.update(set(unknown).difference(there))
+        """Load whoever is in the rows and not yet here; learn rooms that are new."""
+        if not self.engine.memory.knows_parts(rows["part"]):
+            self._learn_parts()
+        people, homes, devices = self.engine.unknown(rows)
+        wanted = set(homes.tolist())
+        for column, numbers in (("person", people), ("device", devices)):
+            if numbers.size:
+                wanted.update(np.unique(rows["dwelling"][np.isin(rows[column], numbers)]).tolist())
+        unknown = sorted(wanted - self._absent - {0})
+        if not unknown:
+            return
+        new = [n for n in unknown if self.engine.memory.homes.numbers.row(n) < 0]
+        there = self._log.store.homes(shards=(), numbers=new)
+        self._load(there)
+        self._register(sorted(set(unknown) - set(new)))
+        self._absent.update(unknown)
+
+    def _learn_parts(self) -> None:
+        names = {0: "", **self._log.store.parts()}
+        self.engine.memory.learn_parts(names)
+        self._log.know_parts(names)
 
     def _forget_closed(self) -> None:
         closed, self._event_no = self._log.closed_since(self._event_no)
-        for person_no, rule_id in closed:
-            self.state.forget_told(person_no, rule_id)
+        for kind, number, rule_id in closed:
+            self.engine.forget_told(kind, number, rule_id, now=self._clock.epoch())

@@ -134,9 +134,7 @@ def _false_parts(
             yield _times(part, facts)
 
 
-def _state(
-    signal: Signal, facts: Mapping[str, model.Fact], setting: Setting, *, yes: bool
-) -> str:
+def _state(signal: Signal, facts: Mapping[str, model.Fact], setting: Setting, *, yes: bool) -> str:
     label = _label(signal.quantity)
     fact = facts.get(str(signal))
     at = "" if fact is None or fact.time is None else f" since {_when(fact.time, setting)}"
@@ -160,9 +158,7 @@ def _times(node: language.Times, facts: Mapping[str, model.Fact]) -> str:
             f" ({values})")  # fmt: skip
 
 
-def _compare(
-    node: language.Compare, facts: Mapping[str, model.Fact], setting: Setting
-) -> str:
+def _compare(node: language.Compare, facts: Mapping[str, model.Fact], setting: Setting) -> str:
     signal = next((p for p in language.walk(node) if isinstance(p, Signal)), None)
     if signal is None or str(signal) not in facts:
         return ""
@@ -207,9 +203,13 @@ def _signal(
         case "gain":
             return f"{_label(q)} up {_number(q, round(value, 2))} within {span(signal.window)}{now}"
         case "loss":
-            return f"{_label(q)} down {_number(q, round(value, 2))} within {span(signal.window)}{now}"
+            return (
+                f"{_label(q)} down {_number(q, round(value, 2))} within {span(signal.window)}{now}"
+            )
         case "mean":
-            return f"{_label(q)} on average {_number(q, round(value, 1))} over {span(signal.window)}"
+            return (
+                f"{_label(q)} on average {_number(q, round(value, 1))} over {span(signal.window)}"
+            )
         case "slope":
             return f"{_label(q)} changes {_number(q, round(value, 2))} a day over {span(signal.window)}"
         case "z":
@@ -228,7 +228,11 @@ def _signal(
 
 
 def _of_home(
-    signal: Signal, value: float, fact: model.Fact, facts: Mapping[str, model.Fact], setting: Setting
+    signal: Signal,
+    value: float,
+    fact: model.Fact,
+    facts: Mapping[str, model.Fact],
+    setting: Setting,
 ) -> str:
     where = f" in the {setting.place}" if setting.place else ""
     last = "" if fact.time is None else f", last{where} at {_when(fact.time, setting)}"
@@ -240,7 +244,9 @@ def _of_home(
         case "away":
             if value == 0:
                 return "somebody is at home"
-            return f"out for {words.span(value)}, left at {_when(fact.time or setting.now, setting)}"
+            return (
+                f"out for {words.span(value)}, left at {_when(fact.time or setting.now, setting)}"
+            )
         case "after_fall":
             if value == 0:
                 return "something has moved since the fall"

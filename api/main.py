@@ -24,6 +24,7 @@ from starlette.staticfiles import StaticFiles
 
 from alerts import errors as alert_errors
 from alerts import service
+from alerts.rules import triggers
 from alerts.storage import alerts as alert_store
 from api import (
     deps,
@@ -163,7 +164,7 @@ def running(config: settings.ApiSettings, *, clock: clocks.Clock) -> Iterator[de
         )
         known = organisation_store.Organisation(pool)
         alerting = service.Alerts(store=alert_store.AlertStore(pool), clock=clock)
-        people = register.RegisterStore(pool, vault=secrets)
+        people = register.RegisterStore(pool, vault=secrets, check_trigger=triggers.problem)
         shown = showing.Showing(
             alerts=alerting,
             board=board.Board(pool),

@@ -59,7 +59,9 @@ SELECT a.episode, a.rule_id FROM alerts.event e JOIN alerts.alert a ON a.no = e.
 WHERE e.no > %s AND e.no <= %s AND e.kind = 'closed' AND a.source = 'rule' ORDER BY e.no
 """
 _LAST_EVENT = "SELECT coalesce(max(no), 0) FROM alerts.event"
-_HEARING = "SELECT extract(epoch FROM since)::float8, extract(epoch FROM at)::float8 FROM alerts.hearing"
+_HEARING = (
+    "SELECT extract(epoch FROM since)::float8, extract(epoch FROM at)::float8 FROM alerts.hearing"
+)
 _NOT_JUDGED = int(NOT_LIVE | Quality.IMPLAUSIBLE)
 _CLOCK_STEP_S = 300.0
 """How far the database's clock may step back without the log being missed for a while."""

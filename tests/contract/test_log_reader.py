@@ -12,13 +12,12 @@ import numpy as np
 import psycopg
 import pytest
 
-from alerts import engine, errors, ports, reader
+from alerts import engine, errors, plan, ports, reader
 from alerts.rules import pack, registry
 from alerts.storage.alarms import AlarmLog
 from alerts.storage.readings import ReadingLog
 from alerts.storage.signals import Signals
 from alerts.storage.upkeep import Upkeep
-from alerts.windows import Columns
 from ingest.kernel.clock import SystemClock
 from ingest.kernel.errors import StoreUnavailableError
 from ingest.storage.pool import open_pool
@@ -29,7 +28,10 @@ from tests.support import waiting
 pytestmark = pytest.mark.service
 PACKS = registry.load()
 CLOCK = SystemClock()
-AGES = engine.Ages(latest=86_400, live=3_600, refresh=900)
+
+
+def the_plan() -> plan.Plan:
+    return plan.compile_packs(PACKS.packs.values(), plan.Defaults())
 
 
 @contextmanager
@@ -56,9 +58,7 @@ def reading_log(url: str, *, repage_s: float = 1_800) -> Iterator[ReadingLog]:
 
 
 def session(log: ReadingLog) -> reader.Session:
-    made = reader.Session(
-        log, Columns.of(PACKS.of(pack.ScoreRule)[0], PACKS.of(pack.LimitRule)), AGES, CLOCK
-    )
+    made = reader.Session(log, the_plan(), CLOCK, packs=PACKS.digest)
     made.balance()
     return made
 
@@ -433,18 +433,17 @@ def test_one_persons_rows_that_can_not_be_judged_stop_nobody_elses(
     here: Homes, obs: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = CLOCK.epoch()
-    whole = engine.on_data
+    whole = engine.Engine.on_data
 
     def trips(*args: Any, **named: Any) -> Any:
-        if (args[1]["value"] == 123.0).any():
+        if (args[1]["value"] == 123.0).any() and not (args[1]["flags"] & homes.IMPORTED).any():
             raise ZeroDivisionError
         return whole(*args, **named)
 
-    monkeypatch.setattr(engine, "on_data", trips)
+    monkeypatch.setattr(engine.Engine, "on_data", trips)
     obs.rows(
         here.rows((0, "heart_rate", 123.0, now - 5), (1, "heart_rate", 124.0, now - 5), now=now)
     )
-    columns = Columns.of(PACKS.of(pack.ScoreRule)[0], PACKS.of(pack.LimitRule))
     stop = threading.Event()
     loop = reader.ReadingLoop(
         log=lambda: ReadingLog.open(
@@ -452,7 +451,7 @@ def test_one_persons_rows_that_can_not_be_judged_stop_nobody_elses(
             implausible=(3, 86_400), teams_age_s=10, clock=CLOCK,
         ),
         signals=lambda: Signals.open(here.url, "ingest_log"),
-        columns=columns, ages=AGES, pace=reader.Pace(tick=0.1, pause=0.01, balance=1),
+        plan=the_plan, packs=PACKS.digest, pace=reader.Pace(tick=0.1, pause=0.01, balance=1),
         clock=CLOCK, rng=np.random.default_rng(1),
     )  # fmt: skip
     thread = threading.Thread(target=loop.run, args=[stop])
@@ -474,9 +473,9 @@ def test_two_readers_fence_each_other_by_the_cursor(here: Homes, obs: Writer) ->
         # Another process believes to hold the same shards, reads the same and is faster.
         with homes.connect(here.url) as db:
             db.execute("UPDATE alerts.cursor SET batch = batch + 1")
-        found = engine.on_data(first.state, chunk.rows, now=now, ages=AGES)
+        found = first.engine.on_data(chunk.rows, now=now)
         with pytest.raises(errors.LostCursorError):
-            one.commit(chunk, ports.Findings(people=found))
+            one.commit(chunk, ports.Findings(found=found))
     assert homes.alerts(here.url) == []
 
 
@@ -488,7 +487,7 @@ def test_a_crash_between_judging_and_commit_loses_and_doubles_nothing(
         judging = session(log)
         obs.rows(here.rows((0, "heart_rate", 120.0, now - 5), now=now))
         chunk = log.read()
-        assert len(engine.on_data(judging.state, chunk.rows, now=now, ages=AGES)) == 1
+        assert len(judging.engine.on_data(chunk.rows, now=now)) == 1
     with reading_log(here.url) as log:  # the next process
         judging = session(log)
         judging.round()
