@@ -11,16 +11,18 @@ from alerts.rules.vocabulary import DAYS, RECENT
 from alerts.state.table import (
     ABSENT,
     BoolArray,
+    ByColumn,
     Column,
     FloatArray,
     IntArray,
-    Paired,
     Table,
     exact,
 )
 from ingest.kernel import localtime
 
 _NEVER = -np.inf
+_PLACE = DAYS - 1
+"""Of a day among the days: their number is a power of two."""
 _MAD = 1.4826
 """Makes the median absolute deviation of a normal distribution its standard deviation: Iglewicz
 and Hoaglin, How to Detect and Handle Outliers, ASQC 1993."""
@@ -55,7 +57,7 @@ class Days(Table):
         self._advance(rows, day)
         known = day > self.day[rows] - DAYS
         rows, day, second, value = rows[known], day[known], second[known], value[known]
-        place = day % DAYS
+        place = day & _PLACE
         was, old = self.when[rows, place], self.last[rows, place]
         later = (second > was) | ((second == was) & (value > old))
         rows, place = rows[later], place[later]
@@ -68,7 +70,7 @@ class Days(Table):
         if not new.any():
             return
         at, step, to = rows[new], np.minimum(ahead[new], DAYS), day[new]
-        age = np.mod(to[:, None] - np.arange(DAYS), DAYS)
+        age = (to[:, None] - np.arange(DAYS)) & _PLACE
         gone = age < step[:, None]
         self.when[at] = np.where(gone, -1, self.when[at])
         self.last[at] = np.where(gone, np.nan, self.last[at])
@@ -82,14 +84,18 @@ class Days(Table):
         tuple[FloatArray, IntArray]
             Values, NaN for days without one or after ``day``, shape (n, DAYS); ages in days.
         """
-        newest = self.day[rows].astype(np.int64)
-        there = rows >= 0
+        value, age = np.full((rows.size, DAYS), np.nan), np.zeros((rows.size, DAYS), np.int64)
+        there = np.flatnonzero(rows >= 0)
+        if not there.size:
+            return value, age
+        at = rows[there]
+        newest = self.day[at].astype(np.int64)
         back = np.arange(DAYS - 1, -1, -1)
-        place = np.mod(newest[:, None] - back, DAYS)
-        value = exact(self.last[np.where(there, rows, 0)[:, None], place])
-        age = (day - newest)[:, None] + back
-        value[~there] = np.nan
-        value[age < 0] = np.nan
+        place = (newest[:, None] - back) & _PLACE
+        found = exact(np.take_along_axis(self.last[at], place, axis=1))
+        age[there] = (day[there] - newest)[:, None] + back
+        found[age[there] < 0] = np.nan
+        value[there] = found
         return value, age
 
 
@@ -114,7 +120,7 @@ class Series(Table):
 
     def __init__(self) -> None:
         super().__init__()
-        self.index = Paired()
+        self.index = ByColumn()
         self.by_day = Days()
 
     @property
@@ -148,6 +154,21 @@ class Series(Table):
         Of two readings at the same time the higher counts, whatever came first.
         """
         newest = time >= self.time[rows, 0]
+        ahead = time > self.time[rows, 0]
+        if ahead.any():  # nearly always: it goes in front of the others
+            at = rows[ahead]
+            self.time[at, 1:], self.value[at, 1:] = self.time[at, :-1], self.value[at, :-1]
+            self.time[at, 0], self.value[at, 0] = time[ahead], value[ahead]
+        if not ahead.all():
+            self._sort_in(rows[~ahead], time[~ahead], value[~ahead])
+        days = self.days[rows]
+        dated = days >= 0
+        if dated.any():
+            self.by_day.put(days[dated].astype(np.int64), local[dated], value[dated])
+        return newest
+
+    def _sort_in(self, rows: IntArray, time: FloatArray, value: FloatArray) -> None:
+        """Take in readings that are not newer than what is known."""
         times = np.concatenate([self.time[rows], time[:, None]], axis=1)
         values = np.concatenate([self.value[rows], value[:, None]], axis=1)
         order = np.lexsort((values, times))[:, ::-1]
@@ -160,25 +181,28 @@ class Series(Table):
             times, values = times[n, order], values[n, order]
         self.time[rows] = times[:, :RECENT]
         self.value[rows] = values[:, :RECENT]
-        dated = self.days[rows] >= 0
-        if dated.any():
-            self.by_day.put(self.days[rows[dated]].astype(np.int64), local[dated], value[dated])
-        return newest
 
     def at(self, rows: IntArray, moment: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return what was the newest reading at each moment, and when it was measured.
 
         NaN and ``-inf`` where nothing that old is remembered one by one.
         """
-        there = rows >= 0
-        safe = np.where(there, rows, 0)
-        times = self.time[safe]
-        fit = (times <= moment[:, None]) & there[:, None] & (times > _NEVER)
-        which = fit.argmax(axis=1)
-        known = fit.any(axis=1)
-        n = np.arange(rows.size)
-        value = np.where(known, exact(self.value[safe, which]), np.nan)
-        return value, np.where(known, times[n, which], _NEVER)
+        value, times = np.full(rows.size, np.nan), np.full(rows.size, _NEVER)
+        there = np.flatnonzero(rows >= 0)
+        if not there.size:
+            return value, times
+        at, until = rows[there], moment[there]
+        newest = self.time[at, 0]
+        value[there], times[there] = self.value[at, 0], newest
+        before = np.flatnonzero(newest > until)
+        if before.size:  # judged at a moment that is over
+            every = self.time[at[before]]
+            fit = (every <= until[before, None]) & (every > _NEVER)
+            which, n = fit.argmax(axis=1), np.arange(before.size)
+            known = fit.any(axis=1)
+            value[there[before]] = np.where(known, self.value[at[before], which], np.nan)
+            times[there[before]] = np.where(known, every[n, which], _NEVER)
+        return exact(value), times
 
     def last(self, rows: IntArray, moment: FloatArray, n: int) -> tuple[FloatArray, FloatArray]:
         """Return the n newest readings up to each moment and their times, newest first."""
@@ -225,7 +249,7 @@ class Series(Table):
         self._reindex()
 
     def _reindex(self) -> None:
-        self.index = Paired()
+        self.index = ByColumn()
         n = self.count
         self.index.put(self.slot[:n], self.column[:n], np.arange(n))
 

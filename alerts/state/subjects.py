@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from alerts.state.table import (
     ABSENT,
     BoolArray,
+    ByColumn,
     Column,
     FloatArray,
     IntArray,
@@ -206,7 +207,7 @@ class States(Table):
 
     def __init__(self) -> None:
         super().__init__()
-        self.index = Paired()
+        self.index = ByColumn()
 
     @property
     def nbytes(self) -> int:
@@ -257,7 +258,7 @@ class States(Table):
 
     def reindex(self) -> None:
         """Build the look-up anew."""
-        self.index = Paired()
+        self.index = ByColumn()
         n = self.count
         self.index.put(self.slot[:n], self.column[:n], np.arange(n))
 

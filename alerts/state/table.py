@@ -129,16 +129,72 @@ class Numbered:
         return self._row.nbytes
 
 
+class ByColumn:
+    """Rows by (row of another table, small number), where few small numbers are in use.
+
+    One array for each small number that was ever met, so that a look-up is one gather.
+    """
+
+    def __init__(self) -> None:
+        self._row: dict[int, NDArray[np.int32]] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Return the memory. [B]"""
+        return sum(int(row.nbytes) for row in self._row.values())
+
+    def find(self, slots: NDArray[np.integer], small: NDArray[np.integer] | int) -> IntArray:
+        """Return the row of each pair, ``ABSENT`` where there is none or the slot is absent."""
+        if not isinstance(small, np.ndarray):
+            return self._of(int(small), slots)
+        numbers = np.unique(small)
+        if numbers.size == 1:
+            return self._of(int(numbers[0]), slots)
+        out = np.full(slots.shape, ABSENT, dtype=np.int64)
+        for number in numbers.tolist():  # few
+            mine = np.flatnonzero(small == number)
+            out[mine] = self._of(number, slots[mine])
+        return out
+
+    def _of(self, number: int, slots: NDArray[np.integer]) -> IntArray:
+        row = self._row.get(number)
+        if row is None:
+            return np.full(slots.shape, ABSENT, dtype=np.int64)
+        # the last entry answers for what is absent or beyond
+        beyond = row.size - 1
+        at = np.minimum(slots, beyond)
+        at[at < 0] = beyond
+        return row[at].astype(np.int64)
+
+    def put(
+        self, slots: NDArray[np.integer], small: NDArray[np.integer], rows: IntArray
+    ) -> None:
+        """Take in new pairs, none of them known and none twice."""
+        for number in np.unique(small).tolist():
+            mine = np.flatnonzero(small == number)
+            most = int(slots[mine].max())
+            row = self._row.get(number)
+            had = 0 if row is None else row.size - 1
+            if row is None or most >= had:
+                room = most + 1 if row is None else max(most + 1, had + had // 4)
+                grown = np.full(room + 1, ABSENT, dtype=np.int32)
+                if row is not None:
+                    grown[:had] = row[:had]
+                self._row[number] = row = grown
+            row[slots[mine]] = rows[mine]
+
+
 class Paired:
     """Rows by (row of another table, small number): open addressing over arrays.
 
     A look-up of many keys costs a few array operations, whatever the size.
     """
 
-    _EMPTY: ClassVar[int] = -1
+    _NARROW: ClassVar[int] = 2**24 - 1
+    """Slots below this have keys of 32 bits."""
 
     def __init__(self) -> None:
-        self._keys = np.full(64, self._EMPTY, dtype=np.int64)
+        self._keys: NDArray[np.integer[Any]] = _no_keys(64, np.uint32)
         self._rows = np.full(64, ABSENT, dtype=np.int32)
         self._used = 0
 
@@ -149,18 +205,23 @@ class Paired:
 
     def find(self, slots: NDArray[np.integer], small: NDArray[np.integer] | int) -> IntArray:
         """Return the row of each pair, ``ABSENT`` where there is none or the slot is absent."""
+        out = np.full(slots.shape, ABSENT, dtype=np.int64)
+        if not self._used:
+            return out
         keys = np.where(slots >= 0, slots.astype(np.int64) * 256 + small, -2)
-        place = self._place(keys)
-        out = np.full(keys.shape, ABSENT, dtype=np.int64)
-        todo = np.arange(keys.size)
+        place, empty = self._place(keys), _empty(self._keys)
+        there = self._keys[place]
+        hit = there == keys
+        out[hit] = self._rows[place[hit]]
+        todo = np.flatnonzero(~hit & (there != empty))
         while todo.size:
-            at = place[todo]
+            at = place[todo] + 1
+            at[at == self._keys.size] = 0
+            place[todo] = at
             there = self._keys[at]
             hit = there == keys[todo]
             out[todo[hit]] = self._rows[at[hit]]
-            go_on = ~hit & (there != self._EMPTY)
-            todo = todo[go_on]
-            place[todo] = (place[todo] + 1) & (self._keys.size - 1)
+            todo = todo[~hit & (there != empty)]
         return out
 
     def put(
@@ -170,39 +231,52 @@ class Paired:
         rows: IntArray,
     ) -> None:
         """Take in new pairs, none of them known and none twice."""
+        if not slots.size:
+            return
         need = self._used + slots.size
-        if need * 10 > self._keys.size * 7:
-            self._grow(need)
+        narrow = int(slots.max()) < self._NARROW and self._keys.itemsize == 4  # noqa: PLR2004
+        if need * 4 > self._keys.size * 3 or narrow != (self._keys.itemsize == 4):  # noqa: PLR2004
+            self._grow(need, np.uint32 if narrow else np.int64)
         self._insert(slots.astype(np.int64) * 256 + small, rows.astype(np.int32))
         self._used = need
 
     def _insert(self, keys: IntArray, rows: NDArray[np.int32]) -> None:
-        place = self._place(keys)
+        place, empty = self._place(keys), _empty(self._keys)
         todo = np.arange(keys.size)
         while todo.size:
             at = place[todo]
-            free = self._keys[at] == self._EMPTY
+            free = self._keys[at] == empty
             # of several that want the same free place the last one written gets it
             self._keys[at[free]] = keys[todo[free]]
             won = free & (self._keys[at] == keys[todo])
             self._rows[at[won]] = rows[todo[won]]
-            todo = todo[~won]
-            place[todo] = (place[todo] + 1) & (self._keys.size - 1)
+            todo, at = todo[~won], at[~won] + 1
+            at[at == self._keys.size] = 0
+            place[todo] = at
 
-    def _grow(self, need: int) -> None:
-        size = 64
-        while need * 10 > size * 6:
-            size *= 2
-        used = self._keys != self._EMPTY
-        keys, rows = self._keys[used], self._rows[used]
-        self._keys = np.full(size, self._EMPTY, dtype=np.int64)
+    def _grow(self, need: int, dtype: type[np.integer[Any]]) -> None:
+        size = max(64, need * 3 // 2)
+        used = self._keys != _empty(self._keys)
+        keys, rows = self._keys[used].astype(np.int64), self._rows[used]
+        self._keys = _no_keys(size, dtype)
         self._rows = np.full(size, ABSENT, dtype=np.int32)
         self._insert(keys, rows)
 
     def _place(self, keys: IntArray) -> IntArray:
-        bits = int(self._keys.size).bit_length() - 1
         mixed = keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        return (mixed >> np.uint64(64 - bits)).astype(np.int64)
+        # the upper 32 bits as a fraction of the size
+        return (((mixed >> np.uint64(32)) * np.uint64(self._keys.size)) >> np.uint64(32)).astype(
+            np.int64
+        )
+
+
+def _no_keys(size: int, dtype: type[np.integer[Any]]) -> NDArray[np.integer[Any]]:
+    return np.full(size, np.iinfo(dtype).max, dtype=dtype)
+
+
+def _empty(keys: NDArray[np.integer[Any]]) -> int:
+    """Return what stands where there is no key."""
+    return int(np.iinfo(keys.dtype).max)
 
 
 def exact(values: NDArray[np.floating]) -> FloatArray:
