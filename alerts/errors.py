@@ -31,3 +31,7 @@ class PackError(AlertsError):
 
 class ScoreInputError(AlertsError):
     """{problems}"""
+
+
+class BacktestError(AlertsError):
+    """{problem}"""
