@@ -491,7 +491,7 @@ def _call(tree: ast.Call, name: str, args: Sequence[ast.expr]) -> Signal:
             raise _error(tree, f"'{what}' is not counted; counted are "
                          f"{', '.join(vocabulary.COUNTERS)}")  # fmt: skip
     if "window" in spec.takes:
-        window = duration(_text(tree, name, given, "a length of time such as '3 d'"), tree.col_offset)
+        window = duration(_text(tree, name, given, "a length of time such as '3 d'"), tree.col_offset + 1)
         most = vocabulary.LONGEST_WINDOW_S
         if not vocabulary.DAY_S <= window <= most or window % vocabulary.DAY_S:
             raise _error(tree, f"a window is a number of whole days, 1 to {most // 86_400:g}")
@@ -562,7 +562,7 @@ def _held_times(tree: ast.Call) -> Times:
     within = tree.args[3]
     if not (isinstance(within, ast.Constant) and isinstance(within.value, str)):
         raise _error(tree, "within what time is a text such as '2 h'")
-    return Times(inner, n, last, duration(within.value, within.col_offset))
+    return Times(inner, n, last, duration(within.value, within.col_offset + 1))
 
 
 def _hours(tree: ast.Call) -> Hours:
@@ -602,7 +602,7 @@ def _measure(tree: ast.Constant, text: str, unit: str) -> float:
             return float(unit[5:].index(text))
         raise _error(tree, f"'{text}' is none of {', '.join(unit[5:])}")
     if unit == "s":
-        return duration(text, tree.col_offset)
+        return duration(text, tree.col_offset + 1)
     number, _, said = text.strip().partition(" ")
     try:
         value = float(number)
