@@ -88,8 +88,8 @@ class Plan:
     def learn(self, node: language.Node) -> None:
         """Keep what a condition reads, by day where it asks for days."""
         for signal in language.signals(node):
-            if signal.quantity:
-                column = self.column(signal.quantity)
+            if signal.quantity or signal.spec.state:
+                column = self.column(signal.quantity or signal.spec.state)
                 self.kept[column] = True
                 self.dated[column] |= signal.spec.days
 

@@ -141,7 +141,7 @@ class HomeEnv:
     def _state(self, signal: Signal) -> FloatArray:
         m = self._memory
         rows = m.home_states.find(self._slots, m.plan.column(signal.quantity))
-        return _state_of(m.home_states, rows, signal, now=self._now, fresh=self._fresh)
+        return _state_of(m.home_states, rows, signal, at=self._moment, fresh=self._fresh)
 
     def _local(self, times: FloatArray) -> FloatArray:
         return self._memory.zones.local(times, self._memory.homes.zone[self._slots])
@@ -161,7 +161,8 @@ class DeviceEnv:
         """Return a signal's values, NaN where unknown."""
         states = self._memory.device_states
         rows = states.find(self._slots, self._memory.plan.column(signal.quantity))
-        return _state_of(states, rows, signal, now=self._now, fresh=np.inf)
+        at = np.full(self.size, self._now)
+        return _state_of(states, rows, signal, at=at, fresh=np.inf)
 
     def recent(self, signal: Signal, n: int) -> tuple[FloatArray, FloatArray]:
         """Return nothing: of devices only the newest is remembered."""
@@ -353,19 +354,21 @@ def _at_home(quantity: str) -> bool:
 
 
 def _state_of(
-    states: States, rows: IntArray, signal: Signal, *, now: float, fresh: float
+    states: States, rows: IntArray, signal: Signal, *, at: FloatArray, fresh: float
 ) -> FloatArray:
-    """Return a state's value, or how long it has been that.
+    """Return a state's value, or how long it has been that, at a moment.
 
-    A yes or no stands until the next message says otherwise; a number only while it is fresh. How
-    long is only known of a sensor that has been seen to tell both ways.
+    The moment is that of the message which is judged: one that comes late says how it was then,
+    not that it has been so ever since. A yes or no stands until the next message says otherwise; a
+    number only while it is fresh. How long is only known of a sensor that has been seen to tell
+    both ways.
     """
     there = rows >= 0
     safe = np.maximum(rows, 0)
     if signal.name == "held":
         known = there & states.both[safe]
-        return np.where(known, now - states.since[safe], np.nan)
+        return np.where(known, at - states.since[safe], np.nan)
     value = np.where(there, exact(states.value[safe]), np.nan)
     if vocabulary.kind_of(signal.quantity) is vitals.ValueKind.BOOLEAN:
         return value
-    return np.where(now - states.time[safe] <= fresh, value, np.nan)
+    return np.where(at - states.time[safe] <= fresh, value, np.nan)

@@ -38,6 +38,7 @@ class Spec:
     grows: bool = False  # with the clock, one second a second, until something happens
     days: bool = False  # needs the quantity's days
     numbers_only: bool = True
+    state: str = ""  # the quantity whose newest value in the home it is made of
 
 
 SIGNALS: Final[dict[str, Spec]] = {
@@ -76,7 +77,7 @@ SIGNALS: Final[dict[str, Spec]] = {
                  meaning="time since somebody went out by the front door and nothing moved since"),
     "days_known": Spec(of=("home", "person"), unit="1",
                        meaning="days of the last two weeks on which anything moved in the home"),
-    "bed_overdue": Spec(of=("home", "person"), unit="s",
+    "bed_overdue": Spec(of=("home", "person"), unit="s", state="bed_occupied",
                         meaning="in bed beyond the usual time of the first getting up"),
     "after_fall": Spec(of=("home", "person"), unit="s", grows=True,
                        meaning="time since a fall alarm after which nothing has moved"),
@@ -86,7 +87,7 @@ SIGNALS: Final[dict[str, Spec]] = {
                         meaning="the home's own median of the days before"),
     "excess": Spec(of=("home", "person"), unit="1", takes=("what",),
                    meaning="today's count above usual, in the home's own spreads"),
-    "light": Spec(of=("home",), unit="lx",
+    "light": Spec(of=("home",), unit="lx", state="illuminance",
                   meaning="how light it is where a sensor tells, else 0: taken for dark"),
     "residents": Spec(of=("home", "person"), unit="1", meaning="how many people live there"),
 }  # fmt: skip
