@@ -53,7 +53,9 @@ class Household:
         self._sensors[quantity, place].append(notice)
 
     def begin(self) -> None:
-        """Start the day where the story starts it."""
+        """Start the day where the story starts it; unseen life need not be played."""
+        if not self._sensors:
+            return
         if self._awake():
             self._stay("kitchen")
         else:

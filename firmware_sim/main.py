@@ -160,7 +160,7 @@ def run(
     try:
         story = scenarios.load(scenario)
         if register_file is not None:
-            _write_register(register_file, story.register, story.title)
+            _write_register(register_file, story.registration(time.time()), story.title)
             return
         broker = _broker(url, cafile)
         passwords = None

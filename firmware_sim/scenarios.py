@@ -77,6 +77,16 @@ class Scenario:
     faults: tuple[Fault, ...]
     pace: float
     steadiness: float
+    own_zone: bool  # the sites lie where the story's time of day is the real one
+
+    def registration(self, now: float) -> dict[str, list[dict[str, Any]]]:
+        """Return the tables of the register, for a story played about now (Unix seconds)."""
+        tables = {name: [dict(row) for row in rows] for name, rows in self.register.items()}
+        if self.own_zone:
+            zone = timing.zone_where(((self.begins or 0.0) + self.live_from) % timing.DAY, now)
+            for site in tables["sites"]:
+                site["timezone"] = zone
+        return tables
 
 
 def names() -> list[str]:
@@ -152,6 +162,7 @@ def _scenario(
         faults=tuple(_fault(f) for f in document.get("faults", ())),
         pace=float(story.get("pace", 1)),
         steadiness=float(story.get("steadiness", 1)),
+        own_zone=bool(story.get("own_zone", False)),
     )  # fmt: skip
     _check(scenario)
     return scenario
@@ -219,5 +230,7 @@ def _check(scenario: Scenario) -> None:
     for what, name, known in pointed:
         if name not in known:
             raise ScenarioError(f"{scenario.name}: {what} {name!r} is not in the story")
+    if scenario.own_zone and scenario.begins is None:
+        raise ScenarioError(f"{scenario.name}: a zone of its own needs a time of day it begins at")
     if scenario.speed < 1:
         raise ScenarioError(f"{scenario.name}: speed must be 1 or more")

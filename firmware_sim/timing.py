@@ -27,6 +27,16 @@ def time_of_day(text: str) -> float:
     return int(hours) * 3600.0 + int(minutes) * 60.0
 
 
+def zone_where(clock_time: float, now: float) -> str:
+    """Return a time zone of whole hours in which it is about this time of day now.
+
+    The names are the IANA ones whose sign is the other way round: ``Etc/GMT-2`` is two hours ahead.
+    """
+    ahead = round((clock_time - now % DAY) / 3600) % 24
+    ahead -= 24 if ahead > 12 else 0  # noqa: PLR2004 -- the far side of the day
+    return f"Etc/GMT{-ahead:+d}" if ahead else "Etc/GMT"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoryClock:
     """Maps real time to story time.

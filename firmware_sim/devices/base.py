@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -172,6 +173,7 @@ class Device:
         records: Sequence[wire.Record],
         *,
         stored: Callable[[wire.Answer], None] | None = None,
+        imported: bool = False,
     ) -> None:
         """Publish measurements, through whatever is wrong with the device."""
         if self.dead or self.silent or not records:
@@ -183,7 +185,7 @@ class Device:
         self.world.tally.observed(self.spec.key, records)
         kind = wire.SENML_CBOR if as_cbor else wire.SENML_JSON
         for copy in range(self._faults.copies()):
-            message = self._message("obs", encoded, content_type=kind)
+            message = self._message("obs", encoded, content_type=kind, imported=imported)
             if copy:
                 self.world.tally.faults["duplicate"] += 1
             self.send(self._asking(message, stored))
@@ -198,10 +200,8 @@ class Device:
         # unique over runs: an answer to the last run's may still be waiting for this device
         correlation = f"{self._session}.{self._ask_number}".encode()
         self._asked[correlation] = (self.world.real(), stored)
-        return wire.Message(
-            topic=message.topic,
-            payload=message.payload,
-            content_type=message.content_type,
+        return dataclasses.replace(
+            message,
             response_topic=wire.topic(self.spec.site, self.spec.id, "reply/obs"),
             correlation=correlation,
         )
@@ -219,10 +219,21 @@ class Device:
         self.link.publish(message, acked)
 
     def _message(
-        self, tail: str, payload: bytes, *, retain: bool = False, content_type: str = ""
+        self,
+        tail: str,
+        payload: bytes,
+        *,
+        retain: bool = False,
+        content_type: str = "",
+        imported: bool = False,
     ) -> wire.Message:
-        topic = wire.topic(self.spec.site, self.spec.id, tail)
-        return wire.Message(topic=topic, payload=payload, retain=retain, content_type=content_type)
+        return wire.Message(
+            topic=wire.topic(self.spec.site, self.spec.id, tail),
+            payload=payload,
+            retain=retain,
+            content_type=content_type,
+            imported=imported,
+        )
 
     def battery(self) -> float:
         """Return what is left in the battery. [%]"""
@@ -230,9 +241,11 @@ class Device:
         return round(max(self._battery - days * _BATTERY_PER_DAY, 0.0), 1)
 
     def set_battery(self, percent: float) -> None:
-        """Make the battery hold this much, and say so."""
+        """Make the battery hold this much, and say so: as presence, and as a reading."""
         self._battery, self._begun = percent, self.world.story()
         self._say_status("online")
+        if self.link.up:
+            self.observe([self.record("battery", percent, "%")])
 
     def _say_status(self, state: str, *, then: Callable[[], None] | None = None) -> None:
         if self.silent or not self.link.up:
@@ -328,15 +341,24 @@ class Device:
                 self.silent = do == "mute"
             case "battery":
                 self.set_battery(float(args["percent"]))
-            case "lose_clock":
-                self.clock.lose(self.world.now(), restarts_at=args.get("restarts_at"))
-            case "set_clock":
-                self.clock.set()
-                self.clock_set_at = self.world.now()
+            case "say":
+                said = self.record(str(args["name"]), args["value"], str(args.get("unit", "")))
+                self.observe([said], imported=bool(args.get("imported", False)))
+            case "tamper" | "mains":
+                self.observe([self.record(do, bool(args.get("on", True)))])
+            case "lose_clock" | "set_clock":
+                self._turn_clock(do, args)
             case "garbage":
                 self._babble()
             case _:
                 raise ValueError(f"nothing called {do!r} can happen to a {self.spec.kind}")
+
+    def _turn_clock(self, do: str, args: Mapping[str, Any]) -> None:
+        if do == "lose_clock":
+            self.clock.lose(self.world.now(), restarts_at=args.get("restarts_at"))
+        else:
+            self.clock.set()
+            self.clock_set_at = self.world.now()
 
     def _babble(self) -> None:
         for label, message in faults.garbage(

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from firmware_sim import timing, wire
-from firmware_sim.devices import alarms
+from firmware_sim.devices import alarms, room_sensors
 
 _PACK = 200  # docs/wire, Size: a few hundred records
 _FLUSH_S = 30.0
 _KEEP = 50_000  # what its flash holds
-_ROOM_EVERY_S = 900.0
 _PATIENCE_S = 30.0
 
 
@@ -45,7 +44,7 @@ class HomeHub(alarms.AlarmDevice):
         degrees = 18.5 + 2.0 * float(self.rng.normal(0, 0.2)) + self._warmth()
         self.keep(self.record(f"{place}/room_temperature", round(degrees, 1), "Cel"))
         if not self.dead:
-            self.world.after(_ROOM_EVERY_S, lambda: self._temperature(place))
+            self.world.after(room_sensors.ROOM_EVERY_S, lambda: self._temperature(place))
 
     def _warmth(self) -> float:
         cold = timing.seconds(self.spec.play.get("heating_fails", "3650d"))
@@ -80,7 +79,7 @@ class HomeHub(alarms.AlarmDevice):
         """Send the oldest readings; the next pack follows the answer to this one."""
         if not self.link.up or not self._kept or self._under_way:
             return
-        pack = self._kept[:_PACK]
+        pack = self._kept[: int(self.spec.play.get("pack", _PACK))]
         end = self._first + len(pack)
         if not self.spec.play.get("ask", True):
             self._let_go(end)

@@ -81,12 +81,8 @@ class Monitor(base.Device):
         return super().do(command)
 
     def incident(self, do: str, args: Mapping[str, Any]) -> None:
-        """Measure out of turn, show an absurd value, or what happens to any device."""
-        match do:
-            case "measure":
-                self.measure()
-            case "say":
-                name, value = str(args["name"]), args["value"]
-                self.observe([self.record(name, value, str(args.get("unit", "")))])
-            case _:
-                super().incident(do, args)
+        """Measure out of turn, or what happens to any device."""
+        if do == "measure":
+            self.measure()
+        else:
+            super().incident(do, args)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from firmware_sim import wire
 from firmware_sim.devices import monitors
 
-_WORST = 3
+_WORST = 4
 _CONFUSED = 1.0
 
 
@@ -16,7 +16,7 @@ class Tablet(monitors.Monitor):
     usual_times = ("08:20",)
 
     def read(self) -> list[wire.Record]:
-        """Return the answers: symptoms from 0 to 3, ACVPU, and oxygen."""
+        """Return the answers: symptoms from 0 to 4, ACVPU, and oxygen."""
         story, play = self.world.story(), self.spec.play
         answers = [
             self.record(f"symptom.{key}", self._degree(key, story), "1")
