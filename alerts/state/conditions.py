@@ -18,6 +18,7 @@ PENDING: Final = 0x08
 CLEARING: Final = 0x10
 MUTED: Final = 0x20  # it holds, and another alert of the same subject speaks for it
 _NEVER = -np.inf
+_EMERGENCY: Final = 4  # the rank of the worst severity
 
 
 class Open(Table):
@@ -148,7 +149,9 @@ def step(
         np.where(dropped, np.inf, open_.pending_at[row]),
     )  # fmt: skip
     long = at_ - open_.pending_at[row] >= timing.wait
-    soon = (told_ == 0) & (now - open_.raised_at[row] < timing.again)
+    # a clock that was set back holds nothing for longer, and nothing holds an emergency
+    since = np.maximum(now - open_.raised_at[row], 0.0)
+    soon = (told_ == 0) & (since < timing.again) & (rank_ < _EMERGENCY)
     worse_ = higher & long & ~soon
     renew_ = (rank_ > 0) & ~worse_ & (told_ > 0) & (now - open_.told_at[row] >= timing.refresh)
     ending = over_ & (told_ > 0)

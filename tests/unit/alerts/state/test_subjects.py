@@ -1,0 +1,135 @@
+"""People, homes, devices as tables; states with since and both ways, against plain dicts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerts.state.subjects import Devices, Feeds, Homes, People, States, Subjects
+from alerts.state.table import ABSENT
+
+Said = tuple[int, int, float, int]  # slot, column, second, value
+
+
+def say(states: States, *given: Said) -> list[bool]:
+    out = []
+    for slot, column, second, value in given:
+        rows = states.meet(np.array([slot]), np.array([column]))
+        new = states.put(rows, np.array([float(second)]), np.array([float(value)]))
+        out.append(bool(new[0]))
+    return out
+
+
+@pytest.mark.parametrize("kind", [People, Homes, Devices, Subjects])
+def test_subjects_are_met_once_and_keep_their_slots(kind: type[Subjects]) -> None:
+    made = kind()
+    slots, new = made.meet([7, 900_000, 3])
+    assert slots.tolist() == [0, 1, 2]
+    assert new.tolist() == [True] * 3
+    slots, new = made.meet([3, 8])
+    assert slots.tolist() == [2, 3]
+    assert new.tolist() == [False, True]
+    assert made.rows(np.array([900_000, 4])).tolist() == [1, ABSENT]
+    assert made.nbytes > 0
+    assert np.isinf(made.due[:4]).all()
+
+
+def test_who_is_forgotten_is_absent_and_the_others_close_up() -> None:
+    made = People()
+    made.meet([1, 2, 3, 4])
+    made.marks[:4] = [1, 2, 4, 8]
+    made.forget(np.array([1, 3]))
+    assert made.rows(np.array([1, 2, 3, 4])).tolist() == [ABSENT, 0, ABSENT, 1]
+    assert made.marks[:2].tolist() == [2, 8]
+    made.meet([1])
+    assert made.marks[2] == 0
+
+
+@settings(max_examples=80)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1), st.integers(16, 17), st.integers(0, 12), st.integers(0, 1)),
+        max_size=20,
+    )
+)
+def test_the_newest_value_stands_since_it_last_changed(given: list[Said]) -> None:
+    states = States()
+    newest = say(states, *given)
+    plain: dict[tuple[int, int], dict[str, float]] = {}
+    for (slot, column, second, value), new in zip(given, newest, strict=True):
+        one = plain.get((slot, column))
+        if one is None:
+            plain[slot, column] = {"value": value, "time": second, "since": second, "both": 0}
+            assert new
+        elif second > one["time"] or (second == one["time"] and value > one["value"]):
+            if value != one["value"]:
+                one |= {"since": second, "both": 1}
+            one |= {"value": value, "time": second}
+            assert new
+        else:
+            assert not new
+    for (slot, column), one in plain.items():
+        row = states.find(np.array([slot]), column)[0]
+        for name, wanted in one.items():
+            assert getattr(states, name)[row] == wanted, name
+    assert states.count == len(plain)
+
+
+def test_a_sensor_that_has_only_ever_said_one_thing_is_not_known_to_tell_both_ways() -> None:
+    states = States()
+    say(states, (0, 16, 1, 1), (0, 16, 2, 1), (0, 16, 3, 1))
+    assert not states.both[0]
+    assert states.since[0] == 1
+    say(states, (0, 16, 4, 0))
+    assert states.both[0]
+    assert states.since[0] == 4
+
+
+def test_many_states_are_met_at_once_and_none_twice() -> None:
+    states = States()
+    slots, columns = np.array([0, 0, 1, 0]), np.array([16, 17, 16, 16])
+    rows = states.meet(slots, columns)
+    assert rows[0] == rows[3]
+    assert states.count == 3
+    assert states.meet(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)).size == 0
+    assert states.find(np.array([ABSENT]), 16).tolist() == [ABSENT]
+
+
+def test_states_and_feeds_follow_their_subjects_and_others_keep_theirs() -> None:
+    states, feeds = States(), Feeds()
+    say(states, *[(s, 16, 5, s) for s in range(3)])
+    rows = feeds.add(3)
+    feeds.slot[rows], feeds.column[rows], feeds.cadence[rows] = range(3), 29, [10, 20, 30]
+    feeds.reindex()
+    new_slot = np.array([1, ABSENT, 0, ABSENT])
+    states.forget(new_slot)
+    feeds.forget(new_slot)
+    assert states.value[states.find(np.array([0, 1]), 16)].tolist() == [2, 0]
+    assert states.find(np.array([2]), 16).tolist() == [ABSENT]
+    assert feeds.cadence[feeds.find(np.array([0, 1]), 29)].tolist() == [30, 10]
+    assert states.nbytes > 0
+    assert feeds.nbytes > 0
+
+
+def test_a_feed_that_is_promised_no_more_is_dropped() -> None:
+    feeds = Feeds()
+    rows = feeds.add(3)
+    feeds.slot[rows], feeds.column[rows] = [0, 0, 1], [1, 2, 1]
+    feeds.reindex()
+    feeds.drop(feeds.find(np.array([0]), 1))
+    assert feeds.count == 2
+    assert (feeds.find(np.array([0, 0, 1]), np.array([1, 2, 1])) >= 0).tolist() == [
+        False, True, True,
+    ]  # fmt: skip
+
+
+def test_dumped_states_come_back_at_other_slots() -> None:
+    states, other = States(), States()
+    say(states, (0, 16, 5, 1), (1, 17, 6, 0))
+    say(other, (9, 16, 1, 1))
+    dumped = states.dump(np.array([0, 1]))
+    other.take(dumped, np.array([4, 5]))
+    assert other.value[other.find(np.array([4, 5]), np.array([16, 17]))].tolist() == [1, 0]
+    assert other.find(np.array([9]), 16).tolist() == [0]
