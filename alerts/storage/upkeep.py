@@ -55,15 +55,11 @@ _PROBE = """
 SELECT extract(epoch FROM now() - min(lane.heard))::float8 FROM
     (SELECT max(probed_at) AS heard FROM ingest.slot WHERE probed_at IS NOT NULL GROUP BY lane) lane
 """
+_HEARD = "SELECT since, at FROM alerts.hearing FOR UPDATE"
+_OUTAGE = "INSERT INTO alerts.outage (began, ended) VALUES (%s, %s)"
 _HEAR = """
-WITH before AS (SELECT since, at FROM alerts.hearing FOR UPDATE),
-gap AS (
-    INSERT INTO alerts.outage (began, ended)
-    SELECT at, %(now)s FROM before WHERE at < %(now)s - %(gap)s
-)
-INSERT INTO alerts.hearing (since, at) VALUES (%(now)s, %(now)s)
-ON CONFLICT (one) DO UPDATE SET at = greatest(hearing.at, excluded.at),
-    since = CASE WHEN hearing.at < %(now)s - %(gap)s THEN excluded.since ELSE hearing.since END
+INSERT INTO alerts.hearing (since, at) VALUES (%s, %s)
+ON CONFLICT (one) DO UPDATE SET since = excluded.since, at = greatest(hearing.at, excluded.at)
 """
 _OLD_DECISIONS = "DELETE FROM alerts.decision WHERE at < now() - %s::interval"
 _OLD_QUARANTINE = "DELETE FROM ingest.quarantine WHERE last_received_at < now() - %s::interval"
@@ -189,7 +185,12 @@ class Upkeep:
             return
         now = self._clock.now()
         with store_errors(), self._pool.connection() as db, db.transaction():
-            db.execute(_HEAR, {"now": now, "gap": timedelta(seconds=probe_limit_s)})
+            before = db.execute(_HEARD).fetchone()
+            deaf = before is not None and now - before[1] > timedelta(seconds=probe_limit_s)
+            if before is not None and deaf:
+                db.execute(_OUTAGE, [before[1], now])
+            since = now if before is None or deaf else before[0]
+            db.execute(_HEAR, [since, now])
 
     def tell(self, verdicts: Iterable[watchdog.Verdict]) -> None:
         """Raise, renew or clear the hub's own alerts."""
