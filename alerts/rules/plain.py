@@ -219,6 +219,19 @@ def _signal(signal: Signal) -> str:
     return f"{short}{about}"
 
 
+def signal(text: str) -> str:
+    """Return a signal as a label, from how the language writes it: "gain(weight, '3 d')"."""
+    try:
+        found = language.parse(f"{text} == 0")
+    except language.LanguageError:
+        return text
+    read = next((p for p in language.walk(found) if isinstance(p, Signal)), None)
+    if read is None:
+        return text
+    said = _signal(read).removeprefix("the ").rstrip(",:")
+    return said[0].upper() + said[1:]
+
+
 def _label(quantity: str) -> str:
     base, _, key = quantity.partition(".")
     if key:

@@ -10,6 +10,7 @@ from typing import Any
 
 from alerts import lifecycle, model, ports, telling, words
 from alerts.rules import pack, vocabulary
+from alerts.rules import plain as labels
 from alerts.storage import rows
 from alerts.storage.ledger import Ledger
 from alerts.storage.teams import Teams
@@ -364,6 +365,10 @@ def _evidence(found: model.Finding) -> model.Evidence:
         }
         if fact.points is not None:
             item["points"] = fact.points
+        if not plain or "." in fact.quantity:  # the nomenclature has no label for it
+            item["label"] = labels.signal(fact.name)
+        if unit == "s":
+            item["said"] = words.span(fact.value)
         items[fact.name] = item
     return tuple(items.values())
 
