@@ -35,6 +35,8 @@ TICK_S: Final = 1_800.0
 """How often a home is looked at again where nothing tells when something may change. [s]"""
 _WAKE_S: Final = 60.0
 _PEOPLE_TICK_S: Final = 3_600.0
+_HOMES_AT_ONCE: Final = 65_536
+"""What rules share of homes that are judged together is let go of after so many."""
 _WAITING: Final = frozenset(("away", "after_fall", "held", "bed_overdue"))
 """Signals that stand at zero until something happens; what happens wakes the subject."""
 
@@ -75,6 +77,7 @@ class Engine:
         self.memory = Memory(plan)
         self.care_plans = CarePlans(plan)
         self._by_kind = {k: _reading(plan.of(k)) for k in ("person", "home", "device")}
+        self._turns = [_turns(one) for one in plan.home]
 
     # -- the register ---------------------------------------------------------------------------
 
@@ -630,16 +633,24 @@ class Engine:
         m = self.memory
         found: list[model.Finding] = []
         m.homes.due[slots] = np.inf
-        for one in self.plan.home:
-            if not one.clocked or one.condition.command is not None:
-                continue
-            mine, moment = self._homes_fit(one, slots, np.full(slots.size, now))
-            if not mine.size:
-                continue
-            env = signals.HomeEnv(m, mine, moment, now=now, fresh=one.fresh)
-            found += self._judge("home", one, mine, env, moment, moment, now)
-            due = next_due(one, env, now)
-            m.homes.due[mine] = np.minimum(m.homes.due[mine], due)
+        for n in range(0, slots.size, _HOMES_AT_ONCE):
+            part = slots[n : n + _HOMES_AT_ONCE]
+            # rules for the same homes share what is computed of them: judging changes no signal
+            envs: dict[tuple[float, bytes], signals.HomeEnv] = {}
+            for one in self.plan.home:
+                if not one.clocked or one.condition.command is not None:
+                    continue
+                mine, moment = self._homes_fit(one, part, np.full(part.size, now))
+                if not mine.size:
+                    continue
+                key = one.fresh, mine.tobytes()
+                env = envs.get(key)
+                if env is None:
+                    env = signals.HomeEnv(m, mine, moment, now=now, fresh=one.fresh)
+                    envs[key] = env
+                found += self._judge("home", one, mine, env, moment, moment, now)
+                due = next_due(self._turns[one.column], env, now)
+                m.homes.due[mine] = np.minimum(m.homes.due[mine], due)
         return found
 
     def _people_due(self, slots: IntArray, now: float) -> list[model.Finding]:
@@ -748,19 +759,27 @@ class Engine:
                 open_.reindex()
 
 
-def next_due(one: Compiled, env: signals.HomeEnv, now: float) -> FloatArray:
+def _turns(one: Compiled) -> list[language.Hours | language.Compare]:
+    """Return the parts of a rule that the clock alone may turn, each once."""
+    nodes = (*(level.when for level in one.condition.levels), one.condition.clear)
+    parts = dict.fromkeys(part for node in nodes for part in language.walk(node))
+    return [p for p in parts if isinstance(p, language.Hours | language.Compare)]
+
+
+def next_due(
+    turns: Sequence[language.Hours | language.Compare], env: signals.HomeEnv, now: float
+) -> FloatArray:
     """Return when the clock alone may change a rule's condition next, per home. [s, Unix]"""
     due = np.full(env.size, np.inf)
-    for node in (*(level.when for level in one.condition.levels), one.condition.clear):
-        for part in language.walk(node):
-            if isinstance(part, language.Hours):
-                minute = env.minute()
-                for edge in (part.begin, part.end):
-                    wait = np.mod(edge - minute, 1_440)
-                    due = np.minimum(due, now + np.where(wait == 0, 1_440, wait) * 60)
-            if isinstance(part, language.Compare):
-                due = np.minimum(due, _crossing(part, env, now))
-    return np.maximum(due, now + 1.0)
+    for part in turns:
+        if isinstance(part, language.Hours):
+            minute = env.minute()
+            for edge in (part.begin, part.end):
+                wait = np.mod(edge - minute, 1_440)
+                due = np.minimum(due, now + np.where(wait == 0, 1_440, wait) * 60)
+        else:
+            due = np.minimum(due, _crossing(part, env, now))
+    return np.asarray(np.maximum(due, now + 1.0))
 
 
 def _crossing(part: language.Compare, env: signals.HomeEnv, now: float) -> FloatArray:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Protocol
 
 import numpy as np
@@ -26,7 +27,7 @@ Truth = tuple[BoolArray, BoolArray]
 
 _OPS: Final = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 _ARITH: Final = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*"}
-_COMPARE: Final[dict[str, Callable[[FloatArray, FloatArray], BoolArray]]] = {
+_COMPARE: Final[dict[str, Callable[[FloatArray, FloatArray | float], BoolArray]]] = {
     "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
     "==": np.equal, "!=": np.not_equal,
 }  # fmt: skip
@@ -240,7 +241,13 @@ def judge(node: Node, env: Env) -> Truth:
 
 
 def _compare(node: Compare, env: Env) -> Truth:
-    left, right = term(node.left, env), term(node.right, env)
+    left = term(node.left, env)
+    if isinstance(node.right, Number):  # as most are: no array of one number
+        known = ~np.isnan(left)
+        with np.errstate(invalid="ignore"):
+            yes = _COMPARE[node.op](_rounded(left), _rounded_number(node.right.value)) & known
+        return yes, known & ~yes
+    right = term(node.right, env)
     known = ~(np.isnan(left) | np.isnan(right))
     with np.errstate(invalid="ignore"):
         yes = _COMPARE[node.op](_rounded(left), _rounded(right)) & known
@@ -262,6 +269,11 @@ def _times(node: Times, env: Env) -> Truth:
 
 def _rounded(values: FloatArray) -> FloatArray:
     return np.round(values, _DECIMALS)
+
+
+@lru_cache(maxsize=4_096)
+def _rounded_number(value: float) -> float:
+    return float(np.round(value, _DECIMALS))
 
 
 def term(node: Term, env: Env) -> FloatArray:
