@@ -63,12 +63,13 @@ class Plain:
             self.pending = math.inf
         if rank:
             self.clearing = math.inf
-        if rank > self.told and at - self.pending >= self.timing.wait:
-            if self.told or now - self.raised >= self.timing.again:
-                if not self.told:
-                    self.raised = now
-                self.told, self.renewed, self.pending = rank, now, math.inf
-                return "worse"
+        long = at - self.pending >= self.timing.wait
+        soon = not self.told and max(now - self.raised, 0) < self.timing.again and rank < 4
+        if rank > self.told and long and not soon:
+            if not self.told:
+                self.raised = now
+            self.told, self.renewed, self.pending = rank, now, math.inf
+            return "worse"
         if rank and self.told and now - self.renewed >= self.timing.refresh:
             self.renewed = now
             return "renew"
@@ -216,6 +217,14 @@ def test_it_is_told_again_only_after_its_time(now: float, said: str) -> None:
     assert bench.step(2, at=0.0) == "worse"
     assert bench.step(0, at=10.0, over=True, false=True) == "clear"
     assert bench.step(2, at=now) == said
+
+
+def test_an_emergency_is_told_again_whenever_it_comes_back() -> None:
+    bench = Bench(timing=Timing(0.0, 0.0, 3_600.0, 900.0))
+    assert bench.step(4, at=0.0) == "worse"
+    bench.step(0, at=10.0, over=True, false=True)
+    assert bench.step(3, at=20.0) == ""
+    assert bench.step(4, at=30.0) == "worse"
 
 
 def test_what_comes_back_within_its_time_is_told_when_that_has_passed() -> None:

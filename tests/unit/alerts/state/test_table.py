@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.state import table
-from alerts.state.table import ABSENT, Column, Numbered, Paired, Table
+from alerts.state.table import ABSENT, ByColumn, Column, Numbered, Paired, Table
 
 
 class Small(Table):
@@ -104,25 +104,52 @@ def test_numbers_set_anew_are_the_only_ones() -> None:
 pairs = st.tuples(st.integers(0, 2**31 - 1), st.integers(0, 255))
 
 
-@settings(max_examples=60)
-@given(st.lists(st.lists(pairs, max_size=40), max_size=6), st.lists(pairs, max_size=20))
-def test_pairs_find_their_rows_as_in_a_dict(batches: list[list[tuple[int, int]]], asked) -> None:
-    paired, plain = Paired(), {}
+few = st.tuples(st.integers(0, 500), st.sampled_from([0, 2, 7, 255]))
+wide = st.tuples(st.sampled_from([0, 1, 2**24 - 2, 2**24 - 1, 2**24, 2**31 - 1]), st.integers(0, 9))
+
+
+@pytest.mark.parametrize("kind", [Paired, ByColumn])
+@settings(max_examples=50)
+@given(batches=st.lists(st.lists(few, max_size=40), max_size=6), asked=st.lists(few, max_size=20))
+def test_pairs_find_their_rows_as_in_a_dict(
+    kind: type[Paired | ByColumn], batches: list[list[tuple[int, int]]], asked
+) -> None:
+    as_in_a_dict(kind(), batches, asked)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.lists(st.one_of(pairs, wide), max_size=40), max_size=6), st.lists(wide))
+def test_pairs_of_any_number_find_their_rows(batches: list[list[tuple[int, int]]], asked) -> None:
+    as_in_a_dict(Paired(), batches, asked)
+
+
+def as_in_a_dict(
+    index: Paired | ByColumn, batches: list[list[tuple[int, int]]], asked: list[tuple[int, int]]
+) -> None:
+    plain: dict[tuple[int, int], int] = {}
     for batch in batches:
         new = [p for p in dict.fromkeys(batch) if p not in plain]
         rows = range(len(plain), len(plain) + len(new))
         plain |= dict(zip(new, rows, strict=True))
-        paired.put(np.array([a for a, _ in new], dtype=np.int64),
-                   np.array([b for _, b in new], dtype=np.int64),
-                   np.array(rows, dtype=np.int64))  # fmt: skip
-    asked = [*asked, *plain]
+        index.put(np.array([a for a, _ in new], dtype=np.int64),
+                  np.array([b for _, b in new], dtype=np.int64),
+                  np.array(rows, dtype=np.int64))  # fmt: skip
+    asked = [*asked, *plain, (ABSENT, 2)]
     slots = np.array([a for a, _ in asked], dtype=np.int64)
     small = np.array([b for _, b in asked], dtype=np.int64)
-    assert paired.find(slots, small).tolist() == [plain.get(p, ABSENT) for p in asked]
+    wanted = [plain.get(p, ABSENT) for p in asked]
+    assert index.find(slots, small).tolist() == wanted
+    assert slots.tolist() == [a for a, _ in asked]  # what was asked is left alone
+    for one in {b for _, b in asked}:
+        some = [plain.get((a, one), ABSENT) for a, _ in asked]
+        assert index.find(slots, one).tolist() == some
 
 
-def test_many_pairs_of_neighbours_find_their_rows_and_stay_small() -> None:
-    paired = Paired()
+@pytest.mark.parametrize("kind", [Paired, ByColumn])
+def test_many_pairs_of_neighbours_find_their_rows_and_stay_small(
+    kind: type[Paired | ByColumn],
+) -> None:
+    paired = kind()
     slots, small = (x.ravel() for x in np.meshgrid(np.arange(5_000), np.arange(12)))
     for part in np.array_split(np.arange(slots.size), 7):
         paired.put(slots[part], small[part], part)
