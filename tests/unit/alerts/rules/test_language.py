@@ -201,7 +201,7 @@ words = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.one_of(st.text(max_size=60), st.lists(words, max_size=14).map(" ".join)))
 @example("hours('²:00', '6:00')")
 @example("spo2 < " + "9" * 3_000)
@@ -392,6 +392,7 @@ def test_what_is_no_length_of_time_is_refused(text: str) -> None:
         language.duration(text)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**7))
 def test_a_length_of_time_is_written_as_it_is_read(seconds: int) -> None:
     assert language.duration(language.duration_text(float(seconds))) == pytest.approx(
@@ -444,7 +445,7 @@ def test_conditions_that_differ_in_numbers_only_are_of_one_form(
     assert numbers == tuple(p.value for p in language.walk(parse(one)) if isinstance(p, Number))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(
         ["spo2 < {} or weight > {}", "not (spo2 < {} and weight > {})", "spo2 < weight * {} - {}",

@@ -45,7 +45,7 @@ def visit(made: Activity, *local: float, row: int = 0) -> None:
 moments = st.integers(0, 40 * 24 * 4).map(lambda n: FIRST * DAY + n * 900.0)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), moments), max_size=40), st.integers(1, 4))
 def test_motion_is_counted_by_hour_of_the_last_two_weeks_in_whatever_order_it_comes(
     given: list[tuple[int, float]], parts: int
@@ -103,7 +103,7 @@ def test_one_home_says_nothing_of_another() -> None:
     assert made.day[0] < 0
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 200).map(lambda n: n * 300.0), min_size=1, max_size=25))
 def test_events_within_a_spell_of_the_one_before_are_one_visit(given: list[float]) -> None:
     made = home()
@@ -150,7 +150,7 @@ def days_of(made: Activity, counts: list[int]) -> None:
             visit(made, *[day + k * 2 * SPELL_S for k in range(count)])
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=20))
 def test_the_usual_count_is_the_median_of_the_days_before(counts: list[int]) -> None:
     made = home()
@@ -193,7 +193,7 @@ def test_the_pattern_is_believed_after_seven_days_before_today(days: int, is_kno
     assert bool(np.isnan(made.quiet_hours(at, now - HOUR, now)[0])) is not is_known
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.lists(st.integers(0, 23), max_size=6), min_size=9, max_size=14),
     st.integers(0, 47 * 60), st.integers(0, 47 * 60),

@@ -98,7 +98,7 @@ def reading(kind: str, rank: int) -> dict[str, int | bool]:
     }
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(timings, steps)
 def test_a_step_is_that_of_a_machine_of_one_subject(
     timing: Timing, given: list[tuple[str, int, int]]
@@ -115,7 +115,7 @@ def test_a_step_is_that_of_a_machine_of_one_subject(
             assert bool(bench.phase[0, 1] & PENDING) == (plain.pending < math.inf)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     timings,
     st.lists(st.tuples(st.integers(0, 4), st.sampled_from([TRUE, FALSE, BETWEEN, UNKNOWN]),
@@ -144,7 +144,7 @@ def test_many_subjects_at_once_are_each_judged_alone(
         assert together.phase[slot].tolist() == bench.phase[slot].tolist()
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(88, 95), max_size=40))
 def test_inside_the_band_of_hysteresis_nothing_is_ever_told(values: list[int]) -> None:
     """Raised below 90, cleared from 93: what lies between changes nothing, whatever the order."""

@@ -43,7 +43,7 @@ readings = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(readings, st.randoms(use_true_random=False))
 def test_the_newest_readings_and_the_days_do_not_depend_on_the_order_they_came_in(
     given: list[Reading], chance
@@ -70,7 +70,7 @@ def test_the_newest_readings_and_the_days_do_not_depend_on_the_order_they_came_i
             assert value == wanted or (np.isnan(value) and np.isnan(wanted))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(readings, st.integers(0, 31 * 4))
 def test_at_a_moment_the_newest_reading_up_to_it_is_known(given: list[Reading], at: int) -> None:
     made, moment = series.Series(), at * 21_600.0 + 1
@@ -96,7 +96,7 @@ def test_a_reading_on_the_moment_counts_and_one_a_little_later_does_not() -> Non
     assert time.tolist() == [100.0, -np.inf, -np.inf]
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(readings, st.integers(0, 40))
 def test_days_seen_from_an_earlier_day_leave_out_what_came_later(
     given: list[Reading], day: int
@@ -176,6 +176,7 @@ def known(days: Sequence[float], least: int) -> list[float]:
     return [d for d, a in zip(days, AGE[0], strict=True) if a >= least and not math.isnan(d)]
 
 
+@settings(deadline=None)
 @given(week)
 def test_usual_is_the_median_and_the_spread_of_the_days_before_the_last_three(
     days: list[float],
@@ -202,6 +203,7 @@ def test_usual_needs_five_days(count: int, is_known: bool) -> None:
     assert bool(spread[0] == 0.5) is is_known
 
 
+@settings(deadline=None)
 @given(week, st.booleans())
 def test_drift_is_the_tabular_cusum_of_the_days(days: list[float], up: bool) -> None:
     median, spread = series.usual(np.array([days]), AGE, np.array([1.0]))
@@ -234,6 +236,7 @@ def test_the_cusum_is_that_of_the_published_example() -> None:
         assert (round(above, 2), round(below, 2)) == (up[n - 1], down[n - 1])
 
 
+@settings(deadline=None)
 @given(week, st.integers(1, 15))
 def test_the_slope_is_that_of_least_squares(days: list[float], window: int) -> None:
     found = series.slope(np.array([days]), AGE, window)[0]
@@ -253,6 +256,7 @@ def test_two_days_are_no_trend_and_three_are() -> None:
         assert found == wanted or (math.isnan(wanted) and math.isnan(found))
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(value, min_size=4, max_size=4).filter(lambda r: not np.isnan(r).all()),
                 max_size=5))  # fmt: skip
 def test_the_median_leaves_out_what_was_not_measured(rows: list[list[float]]) -> None:

@@ -47,7 +47,7 @@ def test_who_is_forgotten_is_absent_and_the_others_close_up() -> None:
     assert made.marks[2] == 0
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 1), st.integers(16, 17), st.integers(0, 12), st.integers(0, 1)),

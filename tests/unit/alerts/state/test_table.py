@@ -29,7 +29,7 @@ def test_a_new_row_holds_what_its_columns_say() -> None:
     assert small.add(0).size == 0
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.one_of(st.integers(0, 40), st.lists(st.integers(0, 9), max_size=5)), max_size=8))
 def test_growing_and_keeping_rows_is_what_a_list_would_do(steps: list[int | list[int]]) -> None:
     small, plain = Small(), []
@@ -80,7 +80,7 @@ def test_dumped_rows_come_back_and_are_copies() -> None:
     assert other.nbytes == sum(getattr(other, c).nbytes for c in other.columns)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.integers(0, 5_000), st.integers(0, 99), max_size=30),
        st.lists(st.integers(-5, 6_000), max_size=30))  # fmt: skip
 def test_numbers_find_their_rows_as_in_a_dict(put: dict[int, int], asked: list[int]) -> None:
@@ -109,7 +109,7 @@ wide = st.tuples(st.sampled_from([0, 1, 2**24 - 2, 2**24 - 1, 2**24, 2**31 - 1])
 
 
 @pytest.mark.parametrize("kind", [Paired, ByColumn])
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(batches=st.lists(st.lists(few, max_size=40), max_size=6), asked=st.lists(few, max_size=20))
 def test_pairs_find_their_rows_as_in_a_dict(
     kind: type[Paired | ByColumn], batches: list[list[tuple[int, int]]], asked
@@ -117,7 +117,7 @@ def test_pairs_find_their_rows_as_in_a_dict(
     as_in_a_dict(kind(), batches, asked)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.lists(st.one_of(pairs, wide), max_size=40), max_size=6), st.lists(wide))
 def test_pairs_of_any_number_find_their_rows(batches: list[list[tuple[int, int]]], asked) -> None:
     as_in_a_dict(Paired(), batches, asked)
@@ -173,6 +173,7 @@ def test_old_rows_know_their_new_place_and_the_absent_stays_absent(keep: list[in
     assert new[ABSENT] == ABSENT
 
 
+@settings(deadline=None)
 @given(st.decimals(-999, 999, places=3))
 def test_a_number_kept_in_four_bytes_comes_back_as_it_was_measured(value) -> None:
     kept = np.array([float(value)]).astype(np.float32)

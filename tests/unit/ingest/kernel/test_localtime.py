@@ -82,7 +82,7 @@ def test_a_local_clock_reading_has_a_day_and_a_minute(local: float, day: int, mi
     assert (localtime.day(at)[0], localtime.minute(at)[0]) == (day, minute)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(NAMES), st.integers(int(FIRST), int(LAST))), max_size=9))
 def test_local_time_is_what_a_clock_on_the_wall_shows(given: list[tuple[str, int]]) -> None:
     zones = localtime.Zones()
@@ -98,7 +98,7 @@ def test_local_time_is_what_a_clock_on_the_wall_shows(given: list[tuple[str, int
         assert wall.hour * 60 + wall.minute == minute
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(NAMES), st.integers(int(FIRST), int(LAST))), max_size=9))
 def test_an_instant_comes_back_from_its_local_time_unless_its_hour_is_repeated(
     given: list[tuple[str, int]],
