@@ -8,7 +8,7 @@ found; never over people or readings.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -67,6 +67,40 @@ class _Batch:
     value: FloatArray
     judged: BoolArray
     moment: IntArray  # how many different times of the same subject come before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moment:
+    """Readings of people at one moment each, and who is to be judged by what reads what."""
+
+    who: IntArray  # which of the people each reading is of
+    people: IntArray
+    moment: FloatArray
+    column: IntArray
+    value: FloatArray
+    judged: BoolArray
+    newest: BoolArray
+    columns: IntArray  # what there are readings of that are judged
+    _found: dict[bytes, tuple[IntArray, IntArray, BoolArray]] = field(default_factory=dict)
+    _shared: dict[bytes, dict[Any, Any]] = field(default_factory=dict)
+
+    def of(self, one: Compiled) -> tuple[IntArray, IntArray, BoolArray]:
+        """Return who is judged now, who is judged at a moment that is over, and for which rows."""
+        key = one.reads[self.columns].tobytes()
+        if key not in self._found:
+            hit = one.reads[self.column] & self.judged
+            live = np.zeros(self.people.size, dtype=bool)
+            live[self.who[hit & self.newest]] = True
+            over = hit & ~self.newest
+            late = np.zeros(self.people.size, dtype=bool)
+            late[self.who[over]] = True
+            late &= ~live
+            self._found[key] = live.nonzero()[0], late.nonzero()[0], over
+        return self._found[key]
+
+    def shared(self, one: Compiled) -> dict[Any, Any]:
+        """Return where rules that read the same of these keep what they have in common."""
+        return self._shared.setdefault(one.reads[self.columns].tobytes(), {})
 
 
 class Engine:
@@ -168,60 +202,57 @@ class Engine:
         m.people.latest[people] = np.maximum(m.people.latest[people], moment)
         if not judged.any():
             return
-        touched = self._by_kind["person"][:, np.unique(column[judged])].any(axis=1)
+        here = _Moment(
+            who=who, people=people, moment=moment, column=column, value=value, judged=judged,
+            newest=newest, columns=np.unique(column[judged]),
+        )  # fmt: skip
+        touched = self._by_kind["person"][:, here.columns].any(axis=1)
         for n in np.flatnonzero(touched):
-            one = self.plan.person[n]
-            yield from self._rule_of_people(
-                one, one.reads[column] & judged, newest, who, people, moment, value, column, now
-            )
-        for one in self.care_plans.reading(column[judged]):
-            yield from self._rule_of_people(
-                one, one.reads[column] & judged, newest, who, people, moment, value, column, now
-            )
+            yield from self._rule_of_people(self.plan.person[n], here, now)
+        for one in self.care_plans.reading(here.columns):
+            yield from self._rule_of_people(one, here, now)
 
-    def _rule_of_people(
-        self,
-        one: Compiled,
-        hit: BoolArray,
-        newest: BoolArray,
-        who: IntArray,
-        people: IntArray,
-        moment: FloatArray,
-        value: FloatArray,
-        column: IntArray,
-        now: float,
-    ) -> Iterator[model.Finding]:
-        live = np.zeros(people.size, dtype=bool)
-        live[who[hit & newest]] = True
-        if live.any():
-            yield from self._judge_people(one, people[live], moment[live], now)
-        over = hit & ~newest
-        if not over.any():
-            return
-        late = np.zeros(people.size, dtype=bool)
-        late[who[over]] = True
-        late &= ~live
-        if late.any() and one.timing.wait == 0:
+    def _rule_of_people(self, one: Compiled, here: _Moment, now: float) -> Iterator[model.Finding]:
+        live, late, over = here.of(one)
+        if live.size:
+            yield from self._judge_people(
+                one, here.people[live], here.moment[live], now, shared=here.shared(one)
+            )
+        if late.size and one.timing.wait == 0:
             own = {}
-            for c in np.unique(column[over]):
-                said = np.full(people.size, np.nan)
-                mine = over & (column == c)
-                said[who[mine]] = value[mine]
+            for c in np.unique(here.column[over]):
+                said = np.full(here.people.size, np.nan)
+                mine = over & (here.column == c)
+                said[here.who[mine]] = here.value[mine]
                 own[int(c)] = said[late]
-            yield from self._judge_late(one, people[late], moment[late], own, now)
+            yield from self._judge_late(one, here.people[late], here.moment[late], own, now)
 
     def _judge_people(
-        self, one: Compiled, slots: IntArray, at: FloatArray, now: float, *, clock: bool = False
+        self,
+        one: Compiled,
+        slots: IntArray,
+        at: FloatArray,
+        now: float,
+        *,
+        clock: bool = False,
+        shared: dict[Any, Any] | None = None,
     ) -> Iterator[model.Finding]:
-        """Judge a rule for people as they are now, because of a reading at ``at``."""
-        slots, at, parameters = self._fit(one, slots, at)
+        """Judge a rule for people as they are now, because of a reading at ``at``.
+
+        ``shared`` keeps what rules that are asked for the same people have in common.
+        """
+        shared = {} if shared is None or one.parameters else shared
+        key = (one.marks, one.rule.applies, one.fresh)
+        if key not in shared:
+            slots, at, parameters = self._fit(one, slots, at)
+            # judged at the newest moment known of the person: a reading may be new and not last
+            moment = np.maximum(at, self.memory.people.latest[slots])
+            shared[key] = slots, at, moment, signals.PersonEnv(
+                self.memory, slots, moment, now=now, fresh=one.fresh, parameters=parameters
+            )  # fmt: skip
+        slots, at, moment, env = shared[key]
         if not slots.size:
             return
-        # judged at the newest moment known of the person: a reading may be new and still not last
-        moment = np.maximum(at, self.memory.people.latest[slots])
-        env = signals.PersonEnv(
-            self.memory, slots, moment, now=now, fresh=one.fresh, parameters=parameters
-        )
         for finding in self._judge("person", one, slots, env, at, moment, now):
             if not (clock and finding.outcome is model.Outcome.REFRESH):  # nothing new was read
                 yield finding
@@ -309,10 +340,12 @@ class Engine:
         else:
             rank = np.zeros(slots.size, dtype=np.int64)
             false = np.zeros(slots.size, dtype=bool)
-            for n, each in enumerate(one.condition.levels):
-                yes, no = language.judge(each.when, env)
-                rank = np.where(yes, each.severity.rank, rank)
-                false = no if n == 0 else false
+            for each in one.condition.levels:
+                yes = language.certainly(each.when, env)
+                if yes.any():
+                    rank = np.where(yes, each.severity.rank, rank)
+            if (byte & conditions.PENDING).any():  # else it says nothing to anybody
+                false = language.judge(one.condition.levels[0].when, env)[1]
         if not (rank.any() or byte.any()):
             return
         over = self._over(one, env, byte, scores, slots, kind) if byte.any() else false & False
@@ -363,7 +396,7 @@ class Engine:
     ) -> BoolArray:
         """Return for whom a condition is certainly over: by a reading, never by the lack of one."""
         if scores is None:
-            return language.judge(one.condition.clear, env)[0]
+            return language.certainly(one.condition.clear, env)
         open_ = self.memory.open[kind]
         rows = open_.index.find(slots, one.column)
         basis = np.where(rows >= 0, open_.basis[np.maximum(rows, 0)], 0).astype(np.int64)
@@ -826,8 +859,10 @@ def _ordered(slot: IntArray, column: IntArray, rows: Rows, judged: BoolArray) ->
     slot, column, judged = slot[keep], column[keep], judged[keep]
     time = np.ascontiguousarray(rows["time"][keep])
     value = np.ascontiguousarray(rows["value"][keep])
-    # Two devices may measure the same at the same moment: value and device decide, not order.
-    order = np.lexsort((rows["device"][keep], value, column, time, slot))
+    order = np.argsort(slot, kind="stable")
+    if (slot[order[1:]] == slot[order[:-1]]).any():
+        # Two devices may measure the same at the same moment: value and device decide, not order.
+        order = np.lexsort((rows["device"][keep], value, column, time, slot))
     slot, column, time, value = slot[order], column[order], time[order], value[order]
     new_subject = np.r_[True, slot[1:] != slot[:-1]]
     new_time = new_subject | np.r_[True, time[1:] != time[:-1]]

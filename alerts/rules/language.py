@@ -27,7 +27,7 @@ Truth = tuple[BoolArray, BoolArray]
 
 _OPS: Final = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 _ARITH: Final = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*"}
-_COMPARE: Final[dict[str, Callable[[FloatArray, FloatArray | float], BoolArray]]] = {
+_COMPARE: Final[dict[str, Callable[[FloatArray | float, FloatArray | float], BoolArray]]] = {
     "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
     "==": np.equal, "!=": np.not_equal,
 }  # fmt: skip
@@ -240,18 +240,54 @@ def judge(node: Node, env: Env) -> Truth:
             return _times(node, env)
 
 
+def certainly(node: Node, env: Env) -> BoolArray:
+    """Return where a condition certainly holds: the first half of :func:`judge`, sooner.
+
+    What can't change the answer any more is not looked at.
+    """
+    match node:
+        case Compare():
+            return _compared(node, env)[0]
+        case Every():
+            yes = certainly(node.of[0], env)
+            for part in node.of[1:]:
+                if not yes.any():
+                    break
+                yes = yes & certainly(part, env)
+            return yes
+        case Some(least=1):
+            yes = certainly(node.of[0], env)
+            for part in node.of[1:]:
+                yes = yes | certainly(part, env)
+            return yes
+        case Some():
+            sure = np.add.reduce([certainly(part, env).astype(np.int8) for part in node.of])
+            return np.asarray(sure >= node.least)
+        case _:
+            return judge(node, env)[0]
+
+
 def _compare(node: Compare, env: Env) -> Truth:
-    left = term(node.left, env)
-    if isinstance(node.right, Number):  # as most are: no array of one number
-        known = ~np.isnan(left)
-        with np.errstate(invalid="ignore"):
-            yes = _COMPARE[node.op](_rounded(left), _rounded_number(node.right.value)) & known
-        return yes, known & ~yes
-    right = term(node.right, env)
+    yes, left, right = _compared(node, env)
     known = ~(np.isnan(left) | np.isnan(right))
-    with np.errstate(invalid="ignore"):
-        yes = _COMPARE[node.op](_rounded(left), _rounded(right)) & known
     return yes, known & ~yes
+
+
+def _compared(
+    node: Compare, env: Env
+) -> tuple[BoolArray, FloatArray | float, FloatArray | float]:
+    """Return where a comparison holds, and its two sides; what is unknown is unlike anything."""
+    left, right = _side(node.left, env), _side(node.right, env)
+    yes = _COMPARE[node.op](left, right)
+    if node.op == "!=":
+        yes = yes & ~(np.isnan(left) | np.isnan(right))
+    return yes, left, right
+
+
+def _side(node: Term, env: Env) -> FloatArray | float:
+    if isinstance(node, Number):  # as most are: no array of one number
+        return _rounded_number(node.value)
+    return _rounded(term(node, env))
 
 
 def _times(node: Times, env: Env) -> Truth:
