@@ -41,6 +41,10 @@ _WAITING: Final = frozenset(("away", "after_fall", "held", "bed_overdue"))
 """Signals that stand at zero until something happens; what happens wakes the subject."""
 
 
+_COUNTS: Final = frozenset(("count", "excess", "days_known"))
+"""Signals that change with the day: looked at again every so often."""
+
+
 def _mask(*names: str) -> BoolArray:
     out = np.zeros(WIDE, dtype=bool)
     out[[vitals.BY_NAME[name].no for name in names]] = True
@@ -793,10 +797,26 @@ class Engine:
 
 
 def _turns(one: Compiled) -> list[language.Hours | language.Compare]:
-    """Return the parts of a rule that the clock alone may turn, each once."""
+    """Return the parts of a rule that the clock alone may turn, each once, of counts one."""
     nodes = (*(level.when for level in one.condition.levels), one.condition.clear)
     parts = dict.fromkeys(part for node in nodes for part in language.walk(node))
-    return [p for p in parts if isinstance(p, language.Hours | language.Compare)]
+    found: list[language.Hours | language.Compare] = []
+    counts: list[language.Hours | language.Compare] = []
+    for part in parts:
+        if isinstance(part, language.Hours):
+            found.append(part)
+        elif isinstance(part, language.Compare):
+            signal = part.left
+            plain = isinstance(signal, Signal) and isinstance(part.right, language.Number)
+            if plain and isinstance(signal, Signal) and signal.name in _COUNTS:
+                counts.append(part)
+            elif not plain or (isinstance(signal, Signal) and _by_clock(signal)):
+                found.append(part)
+    return found + counts[:1]
+
+
+def _by_clock(signal: Signal) -> bool:
+    return signal.spec.grows or signal.name in ("quiet_hours", "bed_overdue")
 
 
 def next_due(
@@ -819,18 +839,19 @@ def _crossing(part: language.Compare, env: signals.HomeEnv, now: float) -> Float
     signal, bound = part.left, part.right
     if not isinstance(signal, Signal) or not isinstance(bound, language.Number):
         return np.full(env.size, now + TICK_S)
-    value = env.signal(signal)
-    if signal.spec.grows or signal.name in ("quiet_hours", "bed_overdue"):
-        rate = 3_600.0 if signal.name == "quiet_hours" else 1.0
-        wait = (bound.value - value) * rate
-        out = np.where(wait >= 0, now + np.maximum(wait, 0.0), np.inf)
-        if signal.name in _WAITING:
-            out = np.where(value == 0, np.inf if signal.name != "bed_overdue" else now + TICK_S, out)
-        unknown = np.inf if signal.name in _WAITING else now + TICK_S
-        return np.where(np.isnan(value), unknown, out)
-    if signal.name in ("count", "excess", "days_known"):
+    if signal.name in _COUNTS:  # what is usual is known of no home whose count isn't
+        known = signal if not signal.what else Signal("count", what=signal.what)
+        value = env.signal(known)
         return np.where(np.isnan(value), now + 4 * TICK_S, now + TICK_S)
-    return np.full(env.size, np.inf)
+    value = env.signal(signal)
+    rate = 3_600.0 if signal.name == "quiet_hours" else 1.0
+    wait = (bound.value - value) * rate
+    out = np.where(wait >= 0, now + np.maximum(wait, 0.0), np.inf)
+    if signal.name in _WAITING:
+        zero = np.inf if signal.name != "bed_overdue" else now + TICK_S
+        out = np.where(value == 0, zero, out)
+    unknown = np.inf if signal.name in _WAITING else now + TICK_S
+    return np.where(np.isnan(value), unknown, out)
 
 
 def _bits(scores: early_warning.Scores) -> IntArray:

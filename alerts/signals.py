@@ -37,6 +37,7 @@ class HomeEnv:
         self._now = now
         self._fresh = fresh
         self._cache: dict[Signal, FloatArray] = {}
+        self._patterned: tuple[IntArray, IntArray, FloatArray, IntArray] | None = None
         self.size = slots.size
 
     def signal(self, signal: Signal) -> FloatArray:
@@ -103,12 +104,14 @@ class HomeEnv:
         self, signal: Signal, watched: NDArray[np.bool_], out: NDArray[np.bool_], moved: FloatArray
     ) -> FloatArray:
         m, value = self._memory, np.full(self.size, np.nan)
-        at = np.flatnonzero(watched & (m.homes.activity[self._slots] >= 0))
+        if self._patterned is None:
+            at = np.flatnonzero(watched & (m.homes.activity[self._slots] >= 0))
+            rows = m.homes.activity[self._slots[at]].astype(np.int64)
+            local = self._local(np.full(self.size, self._now))[at]
+            self._patterned = at, rows, local, localtime.day(local)
+        at, rows, local, today = self._patterned
         if not at.size:
             return value
-        rows = m.homes.activity[self._slots[at]].astype(np.int64)
-        local = self._local(np.full(self.size, self._now))[at]
-        today = localtime.day(local)
         if signal.name == "days_known":
             value[at] = m.activity.days_known(rows)
         elif signal.name == "quiet_hours":

@@ -138,13 +138,13 @@ def run(
     span = max(source.end - source.begin, 1.0)
     for rows in source.chunks():
         days.take(engine.memory, rows)
+        _cross(engine.memory, rows, crossings)
+        collect.emergencies(rows)
+        collect.faults(rows)
         count += rows.size
         for tick, batch in _batches(rows, step):
             clock = _sleep(engine, collect, clock, tick - step, step, source.begin)
-            _cross(engine.memory, batch, crossings)
             now = float(batch["received"][-1])
-            collect.emergencies(batch)
-            collect.faults(batch)
             collect.take(engine.on_data(batch, now=now), now=now)
         if progress is not None:
             progress((float(rows["received"][-1]) - source.begin) / span)

@@ -226,11 +226,13 @@ def judge(node: Node, env: Env) -> Truth:
             yes, no = judge(node.of, env)
             return no, yes
         case Every():
-            parts = [judge(part, env) for part in node.of]
-            return (
-                np.logical_and.reduce([p[0] for p in parts]),
-                np.logical_or.reduce([p[1] for p in parts]),
-            )
+            yes, no = judge(node.of[0], env)
+            for part in node.of[1:]:
+                if no.all():  # it is decided, whatever the others are
+                    break
+                also, but = judge(part, env)
+                yes, no = yes & also, no | but
+            return yes, no
         case Some():
             parts = [judge(part, env) for part in node.of]
             sure = np.add.reduce([p[0].astype(np.int8) for p in parts])
