@@ -50,8 +50,11 @@ def heard(memory: Memory, rows: Rows, *, now: float) -> Iterator[model.Finding]:
     told = memory.feeds.told[feeds]
     memory.feeds.told[feeds] = 0
     memory.set_due(feeds)
-    for n in np.flatnonzero((told > 0) & (told != _HELD)):
-        yield from _over(memory, int(feeds[n]), int(told[n]), now)
+    over = np.flatnonzero((told > 0) & (told != _HELD))
+    if over.size:
+        still = np.flatnonzero(memory.feeds.told[: memory.feeds.count])
+        for n in over:
+            yield from _over(memory, int(feeds[n]), int(told[n]), still, now)
 
 
 def overdue(memory: Memory, *, now: float) -> Iterator[model.Finding]:
@@ -102,13 +105,12 @@ def _sites_down(
     memory: Memory, rule: pack.SilenceRule, sites: IntArray, now: float
 ) -> Iterator[model.Finding]:
     """Tell of sites, in which something has just fallen silent, that most of them is."""
-    for one in sites.tolist():  # few
-        quiet, every = _silent_of(memory, one)
-        if one not in memory.sites_down and quiet >= max(rule.fewest, 1) and (
-            quiet >= rule.share * every
-        ):  # fmt: skip
+    quiet = _silent_of(memory, sites)
+    for n in np.flatnonzero(quiet >= max(rule.fewest, 1)).tolist():
+        one, every = int(sites[n]), memory.senders(int(sites[n]))
+        if one not in memory.sites_down and quiet[n] >= rule.share * every:
             memory.sites_down.add(one)
-            said = f"{quiet} of {every} devices that send by themselves are silent."
+            said = f"{quiet[n]} of {every} devices that send by themselves are silent."
             yield _finding(rule, model.Outcome.RAISE, "site", one, now, said=said)
 
 
@@ -116,7 +118,7 @@ def _sites_back(memory: Memory, now: float) -> Iterator[model.Finding]:
     """Tell of sites that are back; what is still silent there is told device by device."""
     rule = memory.plan.silences.get("site")
     for one in sorted(memory.sites_down):
-        quiet, every = _silent_of(memory, one)
+        quiet, every = int(_silent_of(memory, np.array([one]))[0]), memory.senders(one)
         if rule is None or quiet < rule.share * every:
             memory.sites_down.discard(one)
             n = memory.feeds.count
@@ -128,13 +130,14 @@ def _sites_back(memory: Memory, now: float) -> Iterator[model.Finding]:
                 yield _finding(rule, model.Outcome.CLEAR, "site", one, now, said=said)
 
 
-def _silent_of(memory: Memory, site: int) -> tuple[int, int]:
-    """Return how many devices of a site are silent, and how many send by themselves at all."""
-    feeds, n = memory.feeds, memory.feeds.count
-    mine = memory.devices.site[feeds.slot[:n]] == site
-    by_itself = mine & ~taken_by_hand(feeds.column[:n], feeds.cadence[:n])
-    quiet = by_itself & np.isin(feeds.told[:n], (_DEVICE, _STREAM, _HELD))
-    return np.unique(feeds.slot[:n][quiet]).size, np.unique(feeds.slot[:n][by_itself]).size
+def _silent_of(memory: Memory, sites: IntArray) -> IntArray:
+    """Return how many devices of each site that send by themselves are silent."""
+    feeds = memory.feeds
+    told = np.flatnonzero(feeds.told[: feeds.count])
+    told = told[feeds.told[told] != _READING]
+    told = told[~taken_by_hand(feeds.column[told], feeds.cadence[told])]
+    site = np.sort(memory.devices.site[np.unique(feeds.slot[told])])
+    return np.searchsorted(site, sites, "right") - np.searchsorted(site, sites, "left")
 
 
 def _told(memory: Memory, feeds: IntArray, kind: int, now: float) -> Iterator[model.Finding]:
@@ -144,6 +147,8 @@ def _told(memory: Memory, feeds: IntArray, kind: int, now: float) -> Iterator[mo
     subject = _subject_of(memory, feeds, kind)
     others = np.setdiff1d(np.flatnonzero(memory.feeds.told[: memory.feeds.count] == kind), feeds)
     known = _subject_of(memory, others, kind)
+    same = np.isin(known, subject)
+    others, known = others[same], known[same]
     order = np.lexsort((feeds, subject))
     feeds, subject = feeds[order], subject[order]
     begins = np.flatnonzero(np.r_[True, subject[1:] != subject[:-1]])
@@ -180,21 +185,23 @@ def _silence(
     )  # fmt: skip
 
 
-def _over(memory: Memory, feed: int, kind: int, now: float) -> Iterator[model.Finding]:
+def _over(
+    memory: Memory, feed: int, kind: int, still: IntArray, now: float
+) -> Iterator[model.Finding]:
     """Tell that a silence is over, once the last of its streams is heard again."""
     rule = memory.plan.silences.get(_NAMES[kind])
     if rule is None:
         return
-    n = memory.feeds.count
     device = int(memory.feeds.slot[feed])
     person = int(memory.devices.person[device])
+    still = still[memory.feeds.told[still] == kind]
     if kind == _READING and person:
-        same = memory.devices.person[memory.feeds.slot[:n]] == person
+        same = memory.devices.person[memory.feeds.slot[still]] == person
         subject = ("person", person)
     else:
-        same = memory.feeds.slot[:n] == device
+        same = memory.feeds.slot[still] == device
         subject = ("device", int(memory.devices.no[device]))
-    if (same & (memory.feeds.told[:n] == kind)).any():
+    if same.any():
         return
     yield _finding(
         rule, model.Outcome.CLEAR, *subject, now, facts=(_fact(memory, feed, now),),

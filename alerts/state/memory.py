@@ -81,6 +81,7 @@ class Memory:
         self.activity = Activity()
         self.open = {"person": Open(), "home": Open(), "device": Open()}
         self.sites_down: set[int] = set()
+        self._senders: dict[int, int] | None = None  # by site, counted when it is asked for
         self.heard_since = -np.inf  # the hub has been listening without a break since then
         self._key_of_part = np.full(1, ABSENT, dtype=np.int16)
         self.bathroom = np.zeros(1, dtype=bool)  # by part number
@@ -196,6 +197,7 @@ class Memory:
 
     def put_devices(self, devices: Sequence[Device]) -> None:
         """Add devices, or renew what the register says of those that are here."""
+        self._senders = None
         if not devices:
             return
         slots, _ = self.devices.meet([d.no for d in devices])
@@ -255,6 +257,19 @@ class Memory:
             due = np.where(late, np.maximum(due, self.heard_since + cadence), due)
         self.feeds.due[feeds] = due
 
+    def senders(self, site: int) -> int:
+        """Return how many devices of a site send by themselves, whatever a person does."""
+        if self._senders is None:
+            n = self.feeds.count
+            sends = np.zeros(self.devices.count, dtype=bool)
+            by_itself = ~taken_by_hand(self.feeds.column[:n], self.feeds.cadence[:n])
+            sends[self.feeds.slot[:n][by_itself]] = True
+            sites, counts = np.unique(
+                self.devices.site[: self.devices.count][sends], return_counts=True
+            )
+            self._senders = dict(zip(sites.tolist(), counts.tolist(), strict=True))
+        return self._senders.get(site, 0)
+
     def gone(self, kind: str, numbers: IntArray) -> None:
         """Drop subjects that the register has no longer."""
         table = self.subjects(kind)
@@ -311,6 +326,7 @@ class Memory:
         })  # fmt: skip
 
     def _keep(self, kept: Mapping[str, IntArray | None]) -> None:
+        self._senders = None
         maps: dict[str, IntArray] = {}
         for kind, keep in kept.items():
             table = self.subjects(kind)
@@ -416,6 +432,7 @@ class Memory:
         self.feeds.extend(self._moved("device", of("feeds")))
         self.feeds.reindex()
         self.heard_since = max(self.heard_since, head["heard_since"])
+        self._senders = None
         self.sites_down.update(head["sites_down"])
         return True
 
