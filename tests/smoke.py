@@ -5,22 +5,32 @@ from __future__ import annotations
 import json
 import sys
 import time
+import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
 
-from tests.support import watching
+from firmware_sim import registration as registration_file
+from tests.support import pack_homes, watching
 from tests.support.whole_hub import WholeHub, simulate, whole_hub
 
 PEOPLE = 20
 SCENARIOS = {  # name -> how it is told, so that all of it fits into the time
-    "night_fall": ("--speed", "3600", "--duration", "5h12m30s"),
-    "copd_exacerbation": ("--speed", "14400"),
+    "night_fall": ("--speed", "3600", "--duration", "5h12m15s"),
+    "copd_exacerbation": ("--speed", "18000"),
     "duplicates": ("--speed", "6000",),
-    "garbage": ("--duration", "30s",),
+    "garbage": ("--duration", "20s",),
+    "packs": (),
+    "packs_night": (),
 }  # fmt: skip
+SETTLES_S = 8.0
+"""How long the last findings may take to be in the queue. [s]"""
 
 
 @dataclass(slots=True)
@@ -107,9 +117,21 @@ def prepare(hub: WholeHub) -> dict[str, str]:
         writing.append(simulate("run", name, "--register-file", files[name]))
     for process in writing:
         process.communicate(timeout=30)
-    for file in files.values():
-        hub.command("register", file)
+    together = hub.folder / "scenarios.toml"
+    together.write_text(joined([Path(file) for file in files.values()]))
+    hub.command("register", str(together))
     return files
+
+
+def joined(files: list[Path]) -> str:
+    """Return registration files as one: an area or team that several name is told once."""
+    tables: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for file in files:
+        for table, rows in tomllib.loads(file.read_text()).items():
+            for row in rows:
+                key = f"{row['site']}/{row['id']}" if table == "devices" else row["id"]
+                tables.setdefault(table, {})[key] = row
+    return registration_file.toml({table: rows.values() for table, rows in tables.items()})
 
 
 def latency(hub: WholeHub, nurse: httpx.Client, found: Findings) -> dict[str, float]:
@@ -200,13 +222,62 @@ def scenarios(hub: WholeHub, files: dict[str, str]) -> dict[str, dict[str, Any]]
     return reports
 
 
+def packs(hub: WholeHub, clients: Sequence[httpx.Client], found: Findings) -> None:
+    """Look whether each pack spoke once where it should, and nowhere else."""
+    with psycopg.connect(hub.environment["TELECARE_DATABASE_URL"]) as db:
+        homes = {f"home_{no}": name for no, name in db.execute("SELECT no, id FROM ingest.home")}
+    said: dict[str, list[str]] = {}
+    wanted = {**pack_homes.expected("packs"), **pack_homes.expected("packs_night")}
+    deadline = time.monotonic() + SETTLES_S
+    while True:
+        every = {a["id"]: a for client in clients for a in _all(client, "/alerts")}.values()
+        said = {}
+        for alert in every:
+            home = homes.get(alert["home"] or "", "")
+            if home.startswith("packs-"):
+                said.setdefault(home, []).append(alert["rule"]["id"])
+        said = {home: sorted(rules) for home, rules in said.items()}
+        if said == wanted or time.monotonic() > deadline:
+            break
+        time.sleep(0.3)
+    shown = [(pack, home, rule) for by_pack in pack_homes.SPEAKS.values()
+             for pack, homes_of in by_pack.items() for home, rule in homes_of.items()]  # fmt: skip
+    for pack in dict.fromkeys(pack for pack, _, _ in shown):
+        mine = {home: rule for name, home, rule in shown if name == pack}
+        once = all(said.get(home) == wanted[home] for home in mine)
+        found.expect(f"{pack}: raises once where it should", once,
+                     {home: said.get(home, []) for home in mine})  # fmt: skip
+        beside = [pack_homes.neighbour(home) for home in mine]
+        quiet = all(said.get(home) == wanted.get(home) for home in beside)
+        found.expect(f"{pack}: stays quiet next door", quiet,
+                     {home: said.get(home, []) for home in beside})  # fmt: skip
+    others = {home: rules for home, rules in said.items() if home not in wanted}
+    found.expect("no other home of the packs has an alert", not others, others)
+
+
+def lights(hub: WholeHub, report: Mapping[str, Any], found: Findings) -> None:
+    """Look whether the light in the dark was switched on, and only that one."""
+    with psycopg.connect(hub.environment["TELECARE_DATABASE_URL"]) as db:
+        rows = db.execute(
+            "SELECT device, body->>'do', answer->'ok' FROM ingest.outbox"
+            " WHERE tail = 'cmd' AND site = 'packs-night'"
+        ).fetchall()
+    answered = [tuple(row) for row in rows]
+    found.expect(
+        "falls: a light is switched on in the dark, and the device says so",
+        answered == [(pack_homes.DARK, "light_on", True)]
+        and report.get("commands") == {"light_on": 1},
+        {"hub": answered, "devices": report.get("commands")},
+    )
+
+
 def stored(hub: WholeHub, sites: list[str]) -> int:
     """Return how many measurements of these sites are stored."""
     with psycopg.connect(hub.environment["TELECARE_DATABASE_URL"]) as db:
         row = db.execute(
             "SELECT count(*) FROM ingest.observation o JOIN ingest.device d ON d.no = o.device_no"
             " JOIN ingest.site s ON s.no = d.site_no WHERE s.id = ANY(%s)"
-            " AND o.quantity NOT IN (21, 22, 23, 24, 25)",
+            " AND (o.quantity NOT IN (21, 22, 23, 24, 25) OR o.flags & 128 <> 0)",
             [sites],
         ).fetchone()
     return int(row[0]) if row else 0
@@ -232,15 +303,17 @@ def run() -> dict[str, Any]:
     found = Findings()
     with whole_hub() as hub:
         files = prepare(hub)
-        nurse, operator = hub.login("nurse"), hub.login("operator")
+        with ThreadPoolExecutor() as together:
+            clients = list(together.map(hub.login, ("nurse", "operator", "equipment")))
+        nurse, operator, _ = clients
         ms = latency(hub, nurse, found)
         found.expect("a press is on the nurses' screen within a second", 0 < ms["p99"] < 1000, ms)
         unregistered(hub, operator, found)
         reports = scenarios(hub, files)
         failed = {n: r["failed"] for n, r in reports.items() if "failed" in r}
         found.expect("the homes ran", not failed, failed)
-        sites = ["night-fall", "copd", "twice"]
-        plain = ["night_fall", "copd_exacerbation", "duplicates"]
+        sites = ["night-fall", "copd", "twice", "packs", "packs-night"]
+        plain = [name for name in SCENARIOS if name != "garbage"]
         sent = sum(reports[n].get("distinct_readings", 0) for n in plain)
         kept = stored(hub, sites)
         deadline = time.monotonic() + 5
@@ -248,13 +321,13 @@ def run() -> dict[str, Any]:
             time.sleep(0.2)
             kept = stored(hub, sites)
         found.expect("every reading is stored, once", kept == sent > 0, f"{kept} of {sent}")
-        alerts = _all(nurse, "/alerts") + _all(operator, "/alerts")
-        counts: dict[str, int] = {}
-        for alert in {a["id"]: a for a in alerts}.values():
-            counts[alert["rule"]["id"]] = counts.get(alert["rule"]["id"], 0) + 1
-        found.expect("the fall at night pages", counts.get("fall", 0) >= 1, counts)
-        early = [k for k in counts if k.startswith("news2")]
-        found.expect("falling oxygen becomes an early warning", early, counts)
+        packs(hub, clients, found)
+        lights(hub, reports["packs_night"], found)
+        alerts = {a["id"]: a for client in clients for a in _all(client, "/alerts")}.values()
+        counts = dict(Counter(a["rule"]["id"] for a in alerts))
+        of_site = Counter((a["site"], a["rule"]["id"]) for a in alerts)
+        found.expect("the fall at night pages", of_site["night-fall", "fall"] == 1, counts)
+        found.expect("falling oxygen becomes an early warning", of_site["copd", "news2"], counts)
         quarantined = quarantined_garbage(hub)
         found.expect("garbage lies in the quarantine with reasons", quarantined >= 5, quarantined)
         ready = httpx.get(f"{hub.url}/readyz", timeout=5)

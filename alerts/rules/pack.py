@@ -324,7 +324,7 @@ def parse(text: str, *, file: str) -> Pack:
     review_by = top.raw("review_by")
     if not isinstance(review_by, date):
         raise top.error("review_by", "'review_by' must be a date")
-    about = {"version": top.text("version"), "pack": top.text("id"),
+    about: dict[str, Any] = {"version": top.text("version"), "pack": top.text("id"),
              "shadow": bool(top.flag("shadow"))}  # fmt: skip
     rules: list[Rule] = []
     for node in top.children("rule"):
@@ -535,12 +535,24 @@ def _limit(node: _Node) -> Limit:
             )
     if limit.low is not None and limit.high is not None and limit.low >= limit.high:
         raise node.error("high", "the lower limit must be below the upper one")
+    for low, high in limit.bands.values():
+        _bounds(node, q, limit.low if low is None else low, limit.high if high is None else high)
     for name in limit.conditions:
         if name not in conditions.BY_NAME:
             raise node.error("conditions", f"'{name}' is no condition: {', '.join(conditions.BY_NAME)}")
     if limit.least_spread <= 0:
         raise node.error("least_spread", "'least_spread' must be above 0")
     return limit
+
+
+def _bounds(node: _Node, q: vitals.Quantity, low: float | None, high: float | None) -> None:
+    """Refuse limits of a risk band that no reading could reach or that leave nothing between."""
+    for bound in (low, high):
+        if bound is not None and not q.low <= bound <= q.high:
+            problem = f"{bound:g} is outside what is plausible, {q.low:g} to {q.high:g}"
+            raise node.error("bands", problem)
+    if low is not None and high is not None and low >= high:
+        raise node.error("bands", "the lower limit must be below the upper one")
 
 
 def _alarm(_: _Node, node: _Node, about: Mapping[str, Any]) -> Rule:
@@ -628,7 +640,7 @@ def _part(part: _Node, name: str, quantity: str) -> early_warning.Part:
         points = int(part.number("not_first"))
         made = early_warning.Part(name=name, quantity=quantity, not_first=points)
     else:
-        tables = {"bands": _table(part, "bands")}
+        tables: dict[str, Any] = {"bands": _table(part, "bands")}
         for key in ("bands_scale2_air", "bands_scale2_oxygen"):
             if part.has(key):
                 tables[key] = _table(part, key)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from alerts.rules import early_warning, pack, registry, score_csv
 
 RULE = next(r for r in registry.load().of(pack.ScoreRule) if r.id == "news2")
+PARTS = RULE.chart.names
 VECTORS = Path(__file__).parents[5] / "shared/data/news2/news2_vectors.csv"
 NORMAL = {
     "resp_rate": 16.0,
@@ -29,7 +30,7 @@ NORMAL = {
 def scores(rows: list[dict[str, float]]) -> early_warning.Scores:
     columns = {
         name: np.array([row.get(name, math.nan) for row in rows], dtype=np.float64)
-        for name in early_warning.PARTS
+        for name in PARTS
     }
     scale2 = np.array([bool(row.get("scale2", 0.0)) for row in rows])
     return early_warning.score(RULE.chart, columns, scale2)
@@ -137,7 +138,7 @@ def test_a_value_scores_the_points_of_its_band(name: str, value: float, points: 
     got = scores([NORMAL | {name: value}])
     assert got.total[0] == points
     assert not got.partial[0]
-    assert got.parts[0][early_warning.PARTS.index(name)] == points
+    assert got.parts[0][PARTS.index(name)] == points
 
 
 SCALE2 = [
@@ -193,37 +194,167 @@ def test_no_rows_give_no_scores() -> None:
     assert got.total.shape == (0,)
 
 
-def random_rows(count: int, seed: int) -> list[dict[str, float]]:
+def random_columns(count: int, seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
     rng = np.random.default_rng(seed)
     spans = {
         "resp_rate": (0, 40), "spo2": (75, 101), "systolic": (60, 260),
         "heart_rate": (20, 180), "body_temperature": (33, 42),
     }  # fmt: skip
-    rows = []
-    for _ in range(count):
-        row = {
-            name: float(np.round(rng.uniform(low, high), int(rng.integers(0, 3))))
-            for name, (low, high) in spans.items()
-        }
-        row["on_oxygen"] = float(rng.integers(0, 2))
-        row["acvpu"] = float(rng.integers(0, 5))
-        row["scale2"] = float(rng.integers(0, 2))
-        for name in early_warning.PARTS:
-            if rng.random() < 0.2:
-                row[name] = math.nan
-        rows.append(row)
-    return rows
+    columns = {}
+    for name, (low, high) in spans.items():
+        tenths = np.round(rng.uniform(low, high, count), 1)
+        halves = np.round(rng.uniform(low, high, count) * 2) / 2
+        columns[name] = np.where(rng.random(count) < 0.5, tenths, halves)
+    hundredths = np.round(rng.uniform(33, 42, count) * 20) / 20  # ties of temperature: 38.05
+    columns["body_temperature"][::2] = hundredths[::2]
+    columns["on_oxygen"] = rng.integers(0, 2, count).astype(float)
+    columns["acvpu"] = np.where(rng.random(count) < 0.8, 0.0, rng.integers(0, 5, count))
+    for column in columns.values():
+        column[rng.random(count) < 0.15] = math.nan
+    everything = rng.random(count) < 0.01
+    for column in columns.values():
+        column[everything] = math.nan
+    return columns, rng.random(count) < 0.3
 
 
-def test_the_arrays_agree_with_a_plain_scorer_on_random_rows() -> None:
-    rows = random_rows(20_000, seed=7)
-    got = scores(rows)
-    for n, row in enumerate(rows):
+@pytest.fixture(scope="module")
+def many() -> tuple[dict[str, np.ndarray], np.ndarray]:
+    return random_columns(100_000, seed=7)
+
+
+def test_the_arrays_agree_with_a_plain_scorer_on_random_rows(many) -> None:
+    columns, scale2 = many
+    got = early_warning.score(RULE.chart, columns, scale2)
+    names = list(columns)
+    rows = zip(*(columns[n].tolist() for n in names), strict=True)
+    for n, values in enumerate(rows):
+        row = dict(zip(names, values, strict=True)) | {"scale2": bool(scale2[n])}
         parts, total, partial = reference(row)
         assert got.total[n] == total, row
         assert got.partial[n] == partial, row
+        single = any(p == 3 for p in parts.values())
+        wanted = 3 if total >= 7 else 2 if total >= 5 else int(single)
+        assert got.level[n] == (wanted if parts else early_warning.NOTHING), row
         for name, points in parts.items():
-            assert got.parts[n][early_warning.PARTS.index(name)] == points, (row, name)
+            assert got.parts[n][PARTS.index(name)] == points, (row, name)
+
+
+def test_totals_are_those_of_the_scores_part_by_part(many) -> None:
+    columns, scale2 = many
+    for second in (scale2, np.zeros_like(scale2), np.ones_like(scale2)):
+        whole = early_warning.score(RULE.chart, columns, second)
+        only = early_warning.totals(RULE.chart, columns, second)
+        assert (only.total == whole.total).all()
+        assert (only.partial == whole.partial).all()
+        assert (only.level == whole.level).all()
+
+
+def test_a_column_that_is_not_there_was_not_measured() -> None:
+    columns, scale2 = {"spo2": np.array([91.0, np.nan])}, np.zeros(2, dtype=bool)
+    for got in (early_warning.score(RULE.chart, columns, scale2),
+                early_warning.totals(RULE.chart, columns, scale2)):  # fmt: skip
+        assert got.total.tolist() == [3, 0]
+        assert got.level.tolist() == [1, early_warning.NOTHING]
+        assert got.partial.all()
+    none = early_warning.totals(RULE.chart, {}, np.zeros(0, dtype=bool))
+    assert none.total.size == 0
+
+
+LOCAL = """
+id = "restore2"
+version = "1"
+title = "A local chart with soft signs, as care homes use"
+approver = "nobody"
+review_by = 2027-01-01
+source = "made up for this test"
+
+[chart]
+source = "made up"
+
+[chart.heart_rate]
+step = 1
+bands = [{ to = 50, points = 2 }, { to = 100, points = 0 }, { points = 2 }]
+
+[chart.breathless]
+quantity = "symptom.breathless"
+step = 1
+bands = [{ to = 1, points = 0 }, { to = 2, points = 1 }, { points = 3 }]
+
+[chart.not_themselves]
+quantity = "symptom.not_themselves"
+yes = 2
+
+[chart.acvpu]
+not_first = 3
+
+[levels]
+source = "made up"
+single = 3
+medium = 4
+high = 6
+
+[[rule]]
+id = "restore2"
+kind = "score"
+title = "Soft signs"
+team = "district_nursing"
+audience = "nurse"
+severity_high = "emergency"
+severity_medium = "urgent"
+severity_single = "soon"
+source = "made up"
+"""
+
+
+@pytest.mark.parametrize(
+    ("breathless", "themselves", "pulse", "total", "level"),
+    [
+        (1, 0, 80, 0, 0), (2, 0, 80, 1, 0), (3, 0, 80, 3, 1), (2, 1, 80, 3, 0), (2, 1, 101, 5, 2),
+        (3, 1, 101, 7, 3), (math.nan, 1, 100, 2, 0), (math.nan, math.nan, math.nan, 0, -1),
+    ],
+)  # fmt: skip
+def test_a_local_chart_may_ask_for_soft_signs(
+    breathless: float, themselves: float, pulse: float, total: int, level: int
+) -> None:
+    (rule,) = pack.parse(LOCAL, file="restore2.toml").rules
+    assert isinstance(rule, pack.ScoreRule)
+    assert rule.chart.quantities == (
+        "heart_rate", "symptom.breathless", "symptom.not_themselves", "acvpu",
+    )  # fmt: skip
+    columns = {"heart_rate": np.array([pulse]), "breathless": np.array([float(breathless)]),
+               "not_themselves": np.array([float(themselves)])}  # fmt: skip
+    got = early_warning.score(rule.chart, columns, np.array([False]))
+    assert (got.total[0], got.level[0], got.partial[0]) == (total, level, True)
+    assert early_warning.totals(rule.chart, columns, np.array([False])).total[0] == total
+
+
+def part(name: str = "spo2", **more) -> early_warning.Part:
+    return early_warning.Part(name=name, quantity=name, **more)
+
+
+def test_a_chart_that_makes_no_sense_is_refused() -> None:
+    bands = early_warning.Table.of(
+        [early_warning.Band(points=3, to=9), early_warning.Band(points=0)], step=1
+    )
+    for wrong in ({}, {"yes": 1, "not_first": 2}, {"bands": bands, "bands_scale2_air": bands}):
+        with pytest.raises(ValueError, match="part 'spo2'"):
+            part(**wrong)
+    levels = {"single": 3, "medium": 5, "high": 7}
+    with pytest.raises(ValueError, match="at least one part"):
+        early_warning.Chart(parts=(), **levels)
+    with pytest.raises(ValueError, match="needs the part 'on_oxygen'"):
+        second = part(bands=bands, bands_scale2_air=bands, bands_scale2_oxygen=bands)
+        early_warning.Chart(parts=(second,), **levels)
+    with pytest.raises(ValueError, match="not add up to more than 127"):
+        early_warning.Chart(parts=(part(yes=100), part("fall", yes=28)), **levels)
+
+
+def test_a_table_scores_a_value_on_its_edge_with_the_lower_band_and_a_tie_with_the_worse() -> None:
+    bands = [early_warning.Band(points=p, to=t) for t, p in ((9, 3), (19, 1), (29, 0), (39, 2))]
+    table = early_warning.Table.of([*bands, early_warning.Band(points=1)], step=1)
+    values = [-1e9, 9, 9.5, 9.51, 10, 19.5, 19.51, 29, 29.49, 29.5, 39, 39.5, 39.51, 40, math.nan]
+    points = [3, 3, 3, 1, 1, 1, 0, 0, 0, 2, 2, 2, 1, 1, math.nan]
+    assert np.array_equal(table.score(np.array(values)), points, equal_nan=True)
 
 
 measured = st.one_of(st.just(math.nan), st.floats(0, 300))
@@ -231,11 +362,11 @@ measured = st.one_of(st.just(math.nan), st.floats(0, 300))
 
 @given(
     st.lists(
-        st.fixed_dictionaries(dict.fromkeys(early_warning.PARTS, measured)),
+        st.fixed_dictionaries(dict.fromkeys(PARTS, measured)),
         min_size=1,
         max_size=5,
     ),
-    st.fixed_dictionaries(dict.fromkeys(early_warning.PARTS, measured)),
+    st.fixed_dictionaries(dict.fromkeys(PARTS, measured)),
 )
 def test_adding_a_person_changes_nobody_elses_score(
     rows: list[dict[str, float]], other: dict[str, float]
@@ -245,7 +376,7 @@ def test_adding_a_person_changes_nobody_elses_score(
     assert np.array_equal(alone.total, together.total[:-1])
 
 
-@given(st.lists(st.fixed_dictionaries(dict.fromkeys(early_warning.PARTS, measured))))
+@given(st.lists(st.fixed_dictionaries(dict.fromkeys(PARTS, measured))))
 def test_a_partial_score_never_exceeds_what_the_missing_parts_could_make_it(
     rows: list[dict[str, float]],
 ) -> None:

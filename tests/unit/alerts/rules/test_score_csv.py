@@ -53,6 +53,39 @@ def test_bad_cells_are_named_by_line_and_column(tmp_path: Path) -> None:
     assert "in.csv:2" not in text
 
 
+def test_the_columns_added_are_those_of_the_chart_in_its_order(tmp_path: Path) -> None:
+    (row,) = scored(tmp_path, "a,16,98,0,120,70,37,A,")
+    assert list(row) == [
+        *HEADER.split(","), "resp_rate_score", "spo2_score", "on_oxygen_score", "systolic_score",
+        "heart_rate_score", "acvpu_score", "body_temperature_score", "total", "level", "partial",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("cell", "points"), [("38.05", "1"), ("38.04", "0"), ("36.05", "1")])
+def test_ties_of_temperature_take_the_higher_score(tmp_path: Path, cell: str, points: str) -> None:
+    (row,) = scored(tmp_path, cell, header="body_temperature")
+    assert row["body_temperature_score"] == points
+
+
+@pytest.mark.parametrize("cell", ["nan", "inf", "-1", "1e400"])
+def test_what_cannot_have_been_measured_is_refused(tmp_path: Path, cell: str) -> None:
+    with pytest.raises(errors.ScoreInputError, match="can't have been measured"):
+        scored(tmp_path, cell, header="spo2")
+
+
+def test_a_column_that_is_there_twice_and_a_row_that_is_too_long_are_named(tmp_path: Path) -> None:
+    with pytest.raises(errors.ScoreInputError, match="column spo2 is there more than once"):
+        scored(tmp_path, "93,94", header="spo2,spo2")
+    with pytest.raises(errors.ScoreInputError, match="in.csv:2: has 2 cells, the header 1"):
+        scored(tmp_path, "93,94", header="spo2")
+
+
+def test_no_more_than_twenty_problems_are_listed(tmp_path: Path) -> None:
+    with pytest.raises(errors.ScoreInputError, match="and 5 more") as refused:
+        scored(tmp_path, *["x"] * 25, header="spo2")
+    assert str(refused.value).count("is not a number") == 20
+
+
 def test_a_file_without_a_known_column_is_refused(tmp_path: Path) -> None:
     with pytest.raises(errors.ScoreInputError, match="no column is named"):
         scored(tmp_path, "1", header="pulse")
