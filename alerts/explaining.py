@@ -48,8 +48,13 @@ def findings(
 ) -> Iterator[model.Finding]:
     """Return what is news of one rule, subject by subject."""
     table = memory.subjects(kind)
-    for n in news.tolist():  # only over what is found
-        number = int(table.no[slots[n]])
+    env = env.some(news)
+    judged = scored is None and not one.parameters
+    levels = one.condition.levels if judged else ()
+    holds = [language.certainly(level.when, env) for level in levels]
+    for nth, n in enumerate(news.tolist()):  # only over what is found
+        slot = int(slots[n])
+        number = int(table.no[slot])
         outcome = model.Outcome.RAISE if step.worse[n] else (
             model.Outcome.CLEAR if step.clear[n] else model.Outcome.REFRESH
         )  # fmt: skip
@@ -57,7 +62,7 @@ def findings(
         if step.worse[n] and muted[n] >= 0:
             outcome = model.Outcome.MUTED
             by = memory.plan.of(kind)[int(muted[n])].rule.id
-        about = _about(memory, care_plans, kind, one, int(slots[n]), number)
+        about = _about(memory, care_plans, kind, one, slot, number)
         severity = model.BY_RANK[int(rank[n])] if rank[n] else about["mildest"]
         told = {
             "outcome": outcome, "subject": kind, "subject_no": number, "rule_id": about["id"],
@@ -65,22 +70,23 @@ def findings(
             "at": float(at[n]), "late": bool(late[n]), "muted_by": by, **about["where"],
         }  # fmt: skip
         if scored is not None:
-            yield model.Finding(**told, **_scored(memory, one, env, scored, n, number))
+            yield model.Finding(**told, **_scored(memory, one, env, nth, scored, n, slot))
         else:
-            node, text = _holding(one, env, n, outcome, about)
-            yield model.Finding(**told, facts=facts(node, env, n), when=text)
+            node, text = _holding(one, [bool(each[nth]) for each in holds], outcome, about)
+            yield model.Finding(**told, facts=facts(node, env, nth), when=text)
 
 
 def commands(
     memory: Memory, one: Compiled, slots: IntArray, env: Any, hit: NDArray[np.intp], at: FloatArray
 ) -> Iterator[model.Finding]:
     """Return what devices of homes are asked to do."""
-    for n in hit.tolist():
+    env = env.some(hit)
+    for nth, n in enumerate(hit.tolist()):
         slot = int(slots[n])
         yield model.Finding(
             outcome=model.Outcome.COMMAND, subject="home", subject_no=int(memory.homes.no[slot]),
             rule_id=one.rule.id, rule_version=one.rule.version, severity=one.rule.severity,
-            title=one.rule.title, facts=facts(one.condition.levels[0].when, env, n),
+            title=one.rule.title, facts=facts(one.condition.levels[0].when, env, nth),
             at=float(at[n]), home_no=int(memory.homes.no[slot]), part=int(memory.homes.place[slot]),
             when=one.condition.levels[0].text,
         )  # fmt: skip
@@ -110,7 +116,7 @@ def _about(
 
 
 def _holding(
-    one: Compiled, env: Any, n: int, outcome: model.Outcome, about: Mapping[str, Any]
+    one: Compiled, holds: Sequence[bool], outcome: model.Outcome, about: Mapping[str, Any]
 ) -> tuple[language.Node, str]:
     """Return the condition that holds for one subject, as a tree and as written."""
     if "trigger" in about:
@@ -119,8 +125,8 @@ def _holding(
     rule = one.condition
     if outcome is model.Outcome.CLEAR:
         return rule.clear, rule.clear_text
-    for level in reversed(rule.levels):
-        if language.judge(level.when, env)[0][n]:
+    for level, held in zip(reversed(rule.levels), reversed(holds), strict=True):
+        if held:
             return level.when, level.text
     return rule.levels[0].when, rule.levels[0].text
 
@@ -176,21 +182,21 @@ def _recent(signal: Signal, n: int) -> str:
 
 
 def _scored(
-    memory: Memory, one: Compiled, env: Any, scored: early_warning.Scores, n: int, number: int
-) -> dict[str, Any]:
+    memory: Memory, one: Compiled, env: Any, nth: int, scored: early_warning.Scores, n: int,
+    slot: int,
+) -> dict[str, Any]:  # fmt: skip
     assert one.score is not None  # noqa: S101  (asked where it is one)
     out: list[model.Fact] = []
     missing: list[str] = []
     gone: list[float | None] = []
-    slot = memory.people.numbers.row(number)
     for k, part in enumerate(one.score.chart.parts):
         signal = Signal("value", part.quantity)
-        value = float(env.signal(signal)[n])
+        value = float(env.signal(signal)[nth])
         if np.isnan(scored.parts[n, k]):
             missing.append(part.quantity)
             gone.append(_since(memory, slot, part.quantity, float(memory.people.latest[slot])))
             continue
-        time = float(env.time_of(signal)[n])
+        time = float(env.time_of(signal)[nth])
         points = int(scored.parts[n, k])
         measured = np.isfinite(time)
         if measured or points:

@@ -40,6 +40,14 @@ class HomeEnv:
         self._patterned: tuple[IntArray, IntArray, FloatArray, IntArray] | None = None
         self.size = slots.size
 
+    def some(self, which: NDArray[np.intp]) -> HomeEnv:
+        """Return the same for some of them."""
+        out = HomeEnv(
+            self._memory, self._slots[which], self._moment[which], now=self._now, fresh=self._fresh
+        )
+        out._cache.update({k: v[which] for k, v in self._cache.items()})
+        return out
+
     def signal(self, signal: Signal) -> FloatArray:
         """Return a signal's values, NaN where unknown."""
         found = self._cache.get(signal)
@@ -160,6 +168,10 @@ class DeviceEnv:
         self._fresh = fresh
         self.size = slots.size
 
+    def some(self, which: NDArray[np.intp]) -> DeviceEnv:
+        """Return the same for some of them."""
+        return DeviceEnv(self._memory, self._slots[which], now=self._now, fresh=self._fresh)
+
     def signal(self, signal: Signal) -> FloatArray:
         """Return a signal's values, NaN where unknown."""
         states = self._memory.device_states
@@ -214,6 +226,17 @@ class PersonEnv:
         self._usual: dict[str, tuple[FloatArray, FloatArray]] = {}
         self._home: HomeEnv | None = None
         self.size = slots.size
+
+    def some(self, which: NDArray[np.intp]) -> PersonEnv:
+        """Return the same for some of them."""
+        out = PersonEnv(
+            self._memory, self._slots[which], self._moment[which], now=self._now, fresh=self._fresh,
+            own={c: v[which] for c, v in self._own.items()},
+            parameters=None if self._parameters is None else self._parameters[which],
+        )  # fmt: skip
+        out._cache.update({k: v[which] for k, v in self._cache.items()})
+        out._times.update({k: v[which] for k, v in self._times.items()})
+        return out
 
     def signal(self, signal: Signal) -> FloatArray:
         """Return a signal's values, NaN where unknown."""
