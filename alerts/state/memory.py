@@ -36,6 +36,8 @@ from ingest.kernel import localtime, vitals
 
 VERSION: Final = 1
 """Of the layout of a checkpoint: what is of another version is not read."""
+BY_HAND_S: Final = 4 * 3_600.0
+"""From this cadence on a person's quantity is one that somebody has to measure. Unsourced. [s]"""
 _YEAR_S: Final = 365.2425 * 86_400
 
 
@@ -460,9 +462,9 @@ class Memory:
 def taken_by_hand(column: NDArray[np.integer], cadence: NDArray[np.floating]) -> BoolArray:
     """Tell which feeds need a person to do something, from quantity and cadence.
 
-    A quantity of a person that is promised less often than every four hours (unsourced).
+    A quantity of a person that is promised no more often than `BY_HAND_S`.
     """
-    return _BY_HAND[column] & (cadence >= 4 * 3_600)
+    return _BY_HAND[column] & (cadence >= BY_HAND_S)
 
 
 _BY_HAND = np.zeros(WIDE, dtype=bool)

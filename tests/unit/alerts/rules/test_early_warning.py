@@ -342,8 +342,8 @@ def test_a_chart_that_makes_no_sense_is_refused() -> None:
     levels = {"single": 3, "medium": 5, "high": 7}
     with pytest.raises(ValueError, match="at least one part"):
         early_warning.Chart(parts=(), **levels)
+    second = part(bands=bands, bands_scale2_air=bands, bands_scale2_oxygen=bands)
     with pytest.raises(ValueError, match="needs the part 'on_oxygen'"):
-        second = part(bands=bands, bands_scale2_air=bands, bands_scale2_oxygen=bands)
         early_warning.Chart(parts=(second,), **levels)
     with pytest.raises(ValueError, match="not add up to more than 127"):
         early_warning.Chart(parts=(part(yes=100), part("fall", yes=28)), **levels)

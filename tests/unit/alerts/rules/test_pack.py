@@ -99,7 +99,7 @@ def broken(text: str) -> errors.PackError:
         ("equipment", 'when = "tamper"', 'when = "motion"', "motion comes and goes"),
         ("copd", "resp_rate >= usual(resp_rate) + 4.4", "battery < 20", "is not kept of a person"),
         ("falls", "count('night_bathroom_visits') >= 3", "spo2 >= 3", "'spo2' is not kept of"),
-        ("falls", "after_fall() >= '15 min'", "low(spo2) > 3", "'low(spo2)' is not known of a home"),
+        ("falls", "after_fall() >= '15 min'", "low(spo2) > 3", "is not known of a home"),
         ("environment", "room_temperature < '18 Cel'",
          "times(room_temperature < 18, 1, 2, '2 h')", "times() is known of people only"),
         # commands

@@ -76,7 +76,7 @@ def test_what_cannot_have_been_measured_is_refused(tmp_path: Path, cell: str) ->
 def test_a_column_that_is_there_twice_and_a_row_that_is_too_long_are_named(tmp_path: Path) -> None:
     with pytest.raises(errors.ScoreInputError, match="column spo2 is there more than once"):
         scored(tmp_path, "93,94", header="spo2,spo2")
-    with pytest.raises(errors.ScoreInputError, match="in.csv:2: has 2 cells, the header 1"):
+    with pytest.raises(errors.ScoreInputError, match=r"in\.csv:2: has 2 cells, the header 1"):
         scored(tmp_path, "93,94", header="spo2")
 
 
