@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import sys
 import time
-import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
 
-from firmware_sim import registration as registration_file
+from firmware_sim import registration, scenarios
 from tests.support import pack_homes, watching
 from tests.support.whole_hub import WholeHub, simulate, whole_hub
 
@@ -47,32 +45,12 @@ class Findings:
         return all(e["ok"] for e in self.expectations)
 
 
-def registration() -> str:
+def own_homes() -> str:
     """Return the smoke test's own homes: a pendant for each of many people."""
     return _SHARED + "".join(_HOME.format(n=n, nn=f"{n:02}") for n in range(PEOPLE))
 
 
 _SHARED = """
-[[areas]]
-id = "north"
-name = "North"
-
-[[teams]]
-id = "dn-north"
-name = "District nurses North"
-kind = "district_nursing"
-area = "north"
-
-[[teams]]
-id = "operators"
-name = "Telecare operators"
-kind = "telecare_operator"
-
-[[teams]]
-id = "equipment"
-name = "Equipment"
-kind = "equipment"
-
 [[sites]]
 id = "smoke"
 name = "Smoke Street"
@@ -105,33 +83,21 @@ password = "pendant-secret-{n}"
 """
 
 
-def prepare(hub: WholeHub) -> dict[str, str]:
-    """Register all homes; return each scenario's registration file."""
-    files: dict[str, str] = {}
-    own = hub.folder / "smoke.toml"
-    own.write_text(registration())
-    hub.command("register", str(own))
-    writing = []
+def prepare(hub: WholeHub) -> str:
+    """Register all homes; return the file, which has the devices' passwords."""
+    tables: dict[str, dict[str, dict[str, Any]]] = {}
     for name in SCENARIOS:
-        files[name] = str(hub.folder / f"{name}.toml")
-        writing.append(simulate("run", name, "--register-file", files[name]))
-    for process in writing:
-        process.communicate(timeout=30)
-    together = hub.folder / "scenarios.toml"
-    together.write_text(joined([Path(file) for file in files.values()]))
-    hub.command("register", str(together))
-    return files
-
-
-def joined(files: list[Path]) -> str:
-    """Return registration files as one: an area or team that several name is told once."""
-    tables: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for file in files:
-        for table, rows in tomllib.loads(file.read_text()).items():
-            for row in rows:
+        for table, rows in scenarios.load(name).registration(time.time()).items():
+            for row in rows:  # an area or team that several scenarios have is told once
                 key = f"{row['site']}/{row['id']}" if table == "devices" else row["id"]
                 tables.setdefault(table, {})[key] = row
-    return registration_file.toml({table: rows.values() for table, rows in tables.items()})
+    file = hub.folder / "homes.toml"
+    simulated = {table: rows.values() for table, rows in tables.items()}
+    registration.write(file, simulated, title="Homes of the scenarios", passwords=True)
+    with file.open("a", encoding="utf-8") as more:
+        more.write(own_homes())
+    hub.command("register", str(file))
+    return str(file)
 
 
 def latency(hub: WholeHub, nurse: httpx.Client, found: Findings) -> dict[str, float]:
@@ -206,11 +172,11 @@ def unregistered(hub: WholeHub, operator: httpx.Client, found: Findings) -> None
     stranger.stop()
 
 
-def scenarios(hub: WholeHub, files: dict[str, str]) -> dict[str, dict[str, Any]]:
+def played(hub: WholeHub, homes: str) -> dict[str, dict[str, Any]]:
     """Play all scenarios at once and return their reports."""
     running = {
         name: simulate(
-            "run", name, "--url", hub.device_url, "--credentials", files[name],
+            "run", name, "--url", hub.device_url, "--credentials", homes,
             "--report", "json", "--linger", "6", *how,
         )
         for name, how in SCENARIOS.items()
@@ -302,14 +268,14 @@ def run() -> dict[str, Any]:
     began = time.monotonic()
     found = Findings()
     with whole_hub() as hub:
-        files = prepare(hub)
+        homes = prepare(hub)
         with ThreadPoolExecutor() as together:
             clients = list(together.map(hub.login, ("nurse", "operator", "equipment")))
         nurse, operator, _ = clients
         ms = latency(hub, nurse, found)
         found.expect("a press is on the nurses' screen within a second", 0 < ms["p99"] < 1000, ms)
         unregistered(hub, operator, found)
-        reports = scenarios(hub, files)
+        reports = played(hub, homes)
         failed = {n: r["failed"] for n, r in reports.items() if "failed" in r}
         found.expect("the homes ran", not failed, failed)
         sites = ["night-fall", "copd", "twice", "packs", "packs-night"]
