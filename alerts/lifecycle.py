@@ -127,6 +127,7 @@ def found_again(
     since_page_s: float,
     repage_s: float,
     now: datetime,
+    detail: Mapping[str, Any] | None = None,
 ) -> Change:
     """Take in that a rule found it again while its alert is open.
 
@@ -153,20 +154,27 @@ def found_again(
         version=alert.version + loud,
     )
     because = "worse" if worse else "back" if back else "renewed"
-    detail: dict[str, Any] = {"because": because}
+    said: dict[str, Any] = {**(detail or {}), "because": because}
     if worse:
-        detail["severity_before"] = str(alert.severity)
+        said["severity_before"] = str(alert.severity)
     if page and alert.owner:
-        detail["owner_before"] = alert.owner
-    return _change(after, "changed", now=now, reason=reason, page=page, detail=detail)
+        said["owner_before"] = alert.owner
+    return _change(after, "changed", now=now, reason=reason, page=page, detail=said)
 
 
-def clear(alert: Alert, *, reason: str, now: datetime) -> Change | Refused:
+def muted(alert: Alert, *, rule_id: str, reason: str, now: datetime) -> Change:
+    """Note on an alert that it speaks for another rule too, which therefore raises none."""
+    return _change(alert, "muted", now=now, reason=reason, detail={"rule": rule_id})
+
+
+def clear(
+    alert: Alert, *, reason: str, now: datetime, detail: Mapping[str, Any] | None = None
+) -> Change | Refused:
     """Mark that a reading is back inside. The alert stays until a person closes it."""
     if alert.condition is Condition.CLEARED:
         return Refused(reason="its condition has cleared before")
     after = replace(alert, condition=Condition.CLEARED, version=alert.version + 1)
-    return _change(after, "cleared", now=now, reason=reason)
+    return _change(after, "cleared", now=now, reason=reason, detail=detail)
 
 
 def _change(

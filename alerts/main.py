@@ -11,14 +11,13 @@ from contextlib import ExitStack
 import numpy as np
 from prometheus_client import start_http_server
 
-from alerts import engine, metrics, reader, scheduler, watchdog
+from alerts import metrics, plan, reader, scheduler, watchdog
 from alerts.rules import pack, registry
 from alerts.settings import AlertsSettings
 from alerts.storage.alarms import AlarmLog
 from alerts.storage.readings import ReadingLog
 from alerts.storage.signals import Signals
 from alerts.storage.upkeep import Upkeep
-from alerts.windows import Columns
 from ingest import telemetry
 from ingest.kernel.clock import Clock, SystemClock
 from ingest.storage.pool import open_pool
@@ -44,7 +43,7 @@ class Alerts:
     def run(self) -> int:
         """Work until stopped; return 0, or 1 when a part crashed (the supervisor starts anew)."""
         s = self._settings
-        packs = registry.load(s.alerts_packs_dir)
+        packs = registry.load(s.alerts_packs_dir, shadow=s.shadow_packs)
         url = s.require_database()
         with ExitStack() as stack:
             if s.alerts_metrics_port is not None:
@@ -111,12 +110,17 @@ class Alerts:
                 clock=self._clock,
             ),
             signals=lambda: Signals.open(url, "ingest_log", "ingest_register", "alerts_event"),
-            columns=Columns.of(packs.of(pack.ScoreRule)[0], packs.of(pack.LimitRule)),
-            ages=engine.Ages(
-                latest=s.alerts_latest_age_s, live=s.alerts_live_age_s, refresh=s.alerts_refresh_s
+            plan=lambda: plan.compile_packs(
+                packs.packs.values(),
+                plan.Defaults(
+                    fresh=s.alerts_latest_age_s, live=s.alerts_live_age_s,
+                    refresh=s.alerts_refresh_s,
+                ),
             ),
+            packs=packs.digest,
             pace=reader.Pace(
-                tick=s.alerts_tick_s, pause=s.alerts_pause_s, balance=s.alerts_balance_s
+                tick=s.alerts_tick_s, pause=s.alerts_pause_s, balance=s.alerts_balance_s,
+                sweep=s.alerts_sweep_s, checkpoint=s.alerts_checkpoint_s,
             ),
             clock=self._clock,
             rng=np.random.default_rng(),
@@ -142,6 +146,9 @@ class Alerts:
             metrics.LAG.labels("alarms").set(health.alarms_lag_s)
             if health.probe_age_s is not None:
                 metrics.PROBE.set(health.probe_age_s)
+            upkeep.hear(
+                health, lag_limit_s=s.alerts_lag_s, probe_limit_s=s.alerts_probe_age_s
+            )
             upkeep.tell(
                 watchdog.judge(
                     health,

@@ -28,6 +28,13 @@ LATENCY = Histogram(
     registry=_R,
 )
 
+SWEEP = Histogram(
+    "telecare_rules_sweep_seconds",
+    "What the clock alone changes, judged once for everybody here",
+    buckets=(0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1, 2, 5),
+    registry=_R,
+)
+
 
 def count(events: Mapping[str, int]) -> None:
     """Count what a round wrote, by kind of event."""

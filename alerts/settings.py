@@ -25,6 +25,8 @@ class AlertsSettings(settings.HubSettings):
     alerts_balance_s: float = 2.0  # how often shards are shared out among the processes
     alerts_tidy_s: float = 10.0  # how often cursors of shards with nothing new are moved too
     alerts_teams_age_s: float = 10.0
+    alerts_sweep_s: float = 1.0  # how often the clock alone is judged: silence, stillness
+    alerts_checkpoint_s: float = 60.0  # how often the whole memory is kept
 
     # The hub's own health.
     alerts_lag_s: float = 60.0  # design: the hub is listening while the cursor lag is below this
@@ -38,3 +40,9 @@ class AlertsSettings(settings.HubSettings):
 
     alerts_metrics_port: int | None = None  # off unless given
     alerts_packs_dir: Path | None = None  # local packs instead of the shipped ones
+    alerts_shadow: str = ""  # packs that are judged and page nobody, by id, with commas between
+
+    @property
+    def shadow_packs(self) -> tuple[str, ...]:
+        """Return the packs in the shadow."""
+        return tuple(name.strip() for name in self.alerts_shadow.split(",") if name.strip())
