@@ -47,17 +47,17 @@ class Run:
     rules: Mapping[str, pack.Rule]
     packs: Mapping[str, str]  # id -> version
     episodes: list[Episode]
-    person_days: Mapping[int, int]  # person -> local days with any reading
-    home_days: Mapping[int, int]
+    days: Mapping[int, frozenset[int]]  # person -> local days with any reading
+    home_days: Mapping[int, frozenset[int]]
     rows: int
     crossings: Crossings
     muted: Mapping[str, int]
     commands: Mapping[str, int]
 
     @property
-    def days(self) -> int:
+    def person_days(self) -> int:
         """Return the person-days of everybody."""
-        return sum(self.person_days.values())
+        return sum(len(d) for d in self.days.values())
 
 
 @dataclass(slots=True)
@@ -93,11 +93,13 @@ class Days:
             who = memory.people.no[order[first[there] + nth]]
             self.people.update((who * self._WIDE + at[there]).tolist())
 
-    def counted(self, kind: str) -> dict[int, int]:
+    def of(self, kind: str) -> dict[int, frozenset[int]]:
         """Return the days of each number."""
-        keys = np.array(sorted(getattr(self, kind)), dtype=np.int64) // self._WIDE
-        numbers, counts = np.unique(keys, return_counts=True)
-        return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+        out: dict[int, set[int]] = {}
+        for key in getattr(self, kind):
+            number, day = divmod(key, self._WIDE)
+            out.setdefault(number, set()).add(day)
+        return {number: frozenset(out[number]) for number in sorted(out)}
 
 
 def run(
@@ -152,8 +154,8 @@ def run(
     _sleep(engine, collect, clock, end, step, source.begin)
     return Run(
         source=source, rules=rules.rules, packs={p.id: p.version for p in rules.packs.values()},
-        episodes=collect.finish(end=source.end), person_days=days.counted("people"),
-        home_days=days.counted("homes"), rows=count, crossings=crossings, muted=collect.muted,
+        episodes=collect.finish(end=source.end), days=days.of("people"),
+        home_days=days.of("homes"), rows=count, crossings=crossings, muted=collect.muted,
         commands=collect.commands,
     )  # fmt: skip
 
