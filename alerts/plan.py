@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alerts.rules import language, pack
-from alerts.state.conditions import Timing
 from ingest.kernel import conditions, vitals
 
 BoolArray = NDArray[np.bool_]
@@ -18,6 +17,15 @@ WIDE: Final = 256
 """Columns of quantities: numbers of the nomenclature, and from `FIRST_KEY` questionnaire keys."""
 FIRST_KEY: Final = 128
 MARKS: Final[Mapping[str, int]] = {c.name: 1 << n for n, c in enumerate(conditions.CONDITIONS)}
+
+
+class Timing(NamedTuple):
+    """The lengths of time of one rule. [s]"""
+
+    wait: float  # how long it must hold before it is told
+    clear: float  # how long it must be over before that is told
+    again: float  # how soon after the last time it may be told anew
+    refresh: float  # how often an open alert's readings are renewed
 
 
 @dataclass(frozen=True, slots=True)

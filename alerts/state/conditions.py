@@ -11,6 +11,7 @@ from typing import ClassVar, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from alerts.plan import Timing
 from alerts.state.table import ABSENT, BoolArray, Column, FloatArray, IntArray, Paired, Table
 
 RANK: Final = 0x07  # of what was told, 0: nothing
@@ -74,15 +75,6 @@ class Open(Table):
         self.index = Paired()
         n = self.count
         self.index.put(self.slot[:n], self.rule[:n], np.arange(n))
-
-
-class Timing(NamedTuple):
-    """The lengths of time of one rule. [s]"""
-
-    wait: float  # how long it must hold before it is told
-    clear: float  # how long it must be over before that is told
-    again: float  # how soon after the last time it may be told anew
-    refresh: float  # how often an open alert's readings are renewed
 
 
 class Step(NamedTuple):
