@@ -22,7 +22,7 @@ from alerts.rules.language import Signal
 from alerts.state import activity, conditions
 from alerts.state.memory import Memory
 from alerts.state.subjects import STATES, Device, Home, Person
-from alerts.state.table import BoolArray, FloatArray, IntArray
+from alerts.state.table import BoolArray, FloatArray, IntArray, numbers_in
 from ingest.kernel import localtime, vitals
 from ingest.kernel.observation import ROW, Quality, Rows
 
@@ -208,7 +208,7 @@ class Engine:
             return
         here = _Moment(
             who=who, people=people, moment=moment, column=column, value=value, judged=judged,
-            newest=newest, columns=np.unique(column[judged]),
+            newest=newest, columns=numbers_in(column[judged]),
         )  # fmt: skip
         touched = self._by_kind["person"][:, here.columns].any(axis=1)
         for n in np.flatnonzero(touched):
@@ -549,7 +549,7 @@ class Engine:
             newest = states.put(states.meet(s, c), t, v) & j
             if not newest.any():
                 continue
-            touched = self._by_kind[kind][:, np.unique(c[newest])].any(axis=1)
+            touched = self._by_kind[kind][:, numbers_in(c[newest])].any(axis=1)
             for n in np.flatnonzero(touched):
                 one = self.plan.of(kind)[n]
                 hit = one.reads[c] & newest
@@ -842,7 +842,7 @@ def _crossing(part: language.Compare, env: signals.HomeEnv, now: float) -> Float
     if signal.name in _COUNTS:  # what is usual is known of no home whose count isn't
         known = signal if not signal.what else Signal("count", what=signal.what)
         value = env.signal(known)
-        return np.where(np.isnan(value), now + 4 * TICK_S, now + TICK_S)
+        return np.where(np.isnan(value), env.again(now + 4 * TICK_S), now + TICK_S)
     value = env.signal(signal)
     rate = 3_600.0 if signal.name == "quiet_hours" else 1.0
     wait = (bound.value - value) * rate
@@ -850,7 +850,7 @@ def _crossing(part: language.Compare, env: signals.HomeEnv, now: float) -> Float
     if signal.name in _WAITING:
         zero = np.inf if signal.name != "bed_overdue" else now + TICK_S
         out = np.where(value == 0, zero, out)
-    unknown = np.inf if signal.name in _WAITING else now + TICK_S
+    unknown = np.inf if signal.name in _WAITING else env.again(now + TICK_S)
     return np.where(np.isnan(value), unknown, out)
 
 
@@ -880,8 +880,9 @@ def _ordered(slot: IntArray, column: IntArray, rows: Rows, judged: BoolArray) ->
     slot, column, judged = slot[keep], column[keep], judged[keep]
     time = np.ascontiguousarray(rows["time"][keep])
     value = np.ascontiguousarray(rows["value"][keep])
-    order = np.argsort(slot, kind="stable")
-    if (slot[order[1:]] == slot[order[:-1]]).any():
+    order = np.lexsort((time, slot))
+    s, t = slot[order], time[order]
+    if ((s[1:] == s[:-1]) & (t[1:] == t[:-1])).any():
         # Two devices may measure the same at the same moment: value and device decide, not order.
         order = np.lexsort((rows["device"][keep], value, column, time, slot))
     slot, column, time, value = slot[order], column[order], time[order], value[order]

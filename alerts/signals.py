@@ -64,6 +64,13 @@ class HomeEnv:
         """Return the local minute of the day."""
         return localtime.minute(self._local(self._moment)).astype(np.float64)
 
+    def again(self, at: float) -> FloatArray:
+        """Return when to look again at what isn't known: never where nothing has ever moved.
+
+        The first motion wakes a home.
+        """
+        return np.where(np.isfinite(self._memory.homes.moved[self._slots]), at, np.inf)
+
     def parameter(self, n: int) -> FloatArray:
         """Return nothing: no home has numbers of its own."""
         return np.full(self.size, np.nan)

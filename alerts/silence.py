@@ -46,6 +46,9 @@ def heard(memory: Memory, rows: Rows, *, now: float) -> Iterator[model.Finding]:
     if not feeds.size:
         return
     np.maximum.at(memory.feeds.received, feeds, received)
+    if not memory.feeds.told[feeds].any():  # nearly always
+        memory.set_due(feeds)
+        return
     feeds = np.unique(feeds)
     told = memory.feeds.told[feeds]
     memory.feeds.told[feeds] = 0

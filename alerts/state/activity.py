@@ -47,26 +47,22 @@ class Activity(Table):
 
     def advance(self, rows: IntArray, day: IntArray) -> None:
         """Make room for new days; rows may be repeated."""
-        newest = self.day.copy() if rows.size > self.count else None
-        if newest is None:
-            at = np.unique(rows)
-            to = np.full(self.count, -(2**30), dtype=np.int64)
-        else:
-            at, to = np.unique(rows), newest.astype(np.int64)
-        np.maximum.at(to, rows, day)
-        ahead = to[at] - self.day[at]
-        at, step = at[ahead > 0], ahead[ahead > 0]
-        if not at.size:
+        new = np.flatnonzero(day > self.day[rows])
+        if not new.size:
             return
+        at, which = np.unique(rows[new], return_inverse=True)
+        to = np.full(at.size, -(2**30), dtype=np.int64)
+        np.maximum.at(to, which, day[new])
+        step = to - self.day[at]
         for array, size, axis in ((self.hours, PATTERN_DAYS, 1), (self.up, DAYS, 1),
                                   (self.counts, DAYS, 2)):  # fmt: skip
-            age = np.mod(to[at][:, None] - np.arange(size), size)
+            age = np.mod(to[:, None] - np.arange(size), size)
             gone = age < np.minimum(step, size)[:, None]
             fill = _NO_TIME if array is self.up else 0
             shape = [at.size] + [1] * (array.ndim - 1)
             shape[axis] = size
             array[at] = np.where(gone.reshape(shape), array.dtype.type(fill), array[at])
-        self.day[at] = to[at]
+        self.day[at] = to
 
     def moved(self, rows: IntArray, local: FloatArray) -> None:
         """Count motion by hour; rows may be repeated."""

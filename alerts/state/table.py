@@ -147,7 +147,7 @@ class ByColumn:
         """Return the row of each pair, ``ABSENT`` where there is none or the slot is absent."""
         if not isinstance(small, np.ndarray):
             return self._of(int(small), slots)
-        numbers = np.unique(small)
+        numbers = numbers_in(small)
         if numbers.size == 1:
             return self._of(int(numbers[0]), slots)
         out = np.full(slots.shape, ABSENT, dtype=np.int64)
@@ -170,7 +170,7 @@ class ByColumn:
         self, slots: NDArray[np.integer], small: NDArray[np.integer], rows: IntArray
     ) -> None:
         """Take in new pairs, none of them known and none twice."""
-        for number in np.unique(small).tolist():
+        for number in numbers_in(small).tolist():
             mine = np.flatnonzero(small == number)
             most = int(slots[mine].max())
             row = self._row.get(number)
@@ -277,6 +277,13 @@ def _no_keys(size: int, dtype: type[np.integer[Any]]) -> NDArray[np.integer[Any]
 def _empty(keys: NDArray[np.integer[Any]]) -> int:
     """Return what stands where there is no key."""
     return int(np.iinfo(keys.dtype).max)
+
+
+def numbers_in(small: NDArray[np.integer]) -> IntArray:
+    """Return which numbers below 256 there are, in rising order."""
+    there = np.zeros(256, dtype=bool)
+    there[small] = True
+    return there.nonzero()[0]
 
 
 def exact(values: NDArray[np.floating]) -> FloatArray:

@@ -309,8 +309,8 @@ def days(people: int, count: int, *, seed: int = 6) -> Rows:
     """Return the readings of some days, in the order of their times.
 
     Everybody's vital signs once a day, within two hours of their own time; every battery once a
-    day; in homes with sensors 60 motions and 4 openings of the door a day, and the temperature of
-    each of four rooms every hour.
+    day; in homes with sensors 60 motions a day and 4 openings of the door, of a minute each, and the
+    temperature of each of four rooms every hour. One vital sign in 500 is far from usual.
     """
     rng = np.random.default_rng(seed)
     parts: list[Rows] = []
@@ -347,6 +347,8 @@ def _daily(
     rows["value"] = usual[0] + usual[1] * rng.standard_normal(rows.shape)
     if name in USUAL:  # everybody has a level of their own
         rows["value"] += usual[1] / 2 * rng.standard_normal(homes.size)
+        far = rng.random(rows.shape) < 0.002
+        rows["value"][far] += rng.choice((-8.0, 8.0), int(far.sum())) * usual[1]
     rows["device"], rows["person"], rows["dwelling"] = devices, persons, homes
     rows["quantity"], rows["received"] = no(name), rows["time"]
     return rows.reshape(-1)
@@ -362,9 +364,9 @@ def _moving(
                      rng.uniform(6, 23, rows.shape))  # fmt: skip
     rows["time"] = begin + (np.arange(days * a_day) // a_day)[:, None] * DAY + hours * 3_600
     rows["value"] = 1.0
-    if name == "door_open":
-        rows["time"] = np.sort(rows["time"], axis=0)
+    if name == "door_open":  # a minute each time
         rows["value"][1::2] = 0.0
+        rows["time"][1::2] = rows["time"][::2] + 60.0
     rows["part"] = 5 if name == "door_open" else 1 + devices % 4
     rows["device"], rows["dwelling"], rows["quantity"] = devices, homes, no(name)
     rows["received"] = rows["time"]
