@@ -148,3 +148,26 @@ def test_a_pack_that_speaks_has_a_neighbour_with_the_same_devices_and_conditions
 def test_every_shipped_pack_has_a_home_in_which_it_speaks():
     shown = {pack for packs in pack_homes.SPEAKS.values() for pack in packs} - {"care plan"}
     assert shown == set(registry.load().packs)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("good_week", {}),
+        ("hub_offline_6h", {}),
+        ("copd_exacerbation", {"copd-1": ["copd.exacerbation", "news2"]}),
+        (
+            "heart_failure_weight",
+            {
+                "heart-failure-1": [
+                    "heart_failure.swelling",
+                    "heart_failure.weight_drift",
+                    "heart_failure.weight_gain",
+                    "heart_failure.weight_week",
+                ]
+            },
+        ),
+    ],
+)
+def test_the_other_stories_say_what_they_are_named_for_each_thing_once(name, said):
+    assert played(name, 13 * 3_600) == said

@@ -13,7 +13,8 @@ from tests.unit.firmware_sim import stage
 
 ASKED = {
     "good_week", "night_fall", "copd_exacerbation", "heart_failure_weight", "silent_device",
-    "hub_offline_6h", "duplicates", "clock_drift", "clock_lost", "garbage", "demo",
+    "hub_offline_6h", "duplicates", "clock_drift", "clock_lost", "garbage", "demo", "packs",
+    "packs_night",
 }  # fmt: skip
 
 
@@ -99,3 +100,14 @@ def test_an_unknown_scenario_is_answered_with_those_there_are():
 def test_a_broken_file_says_which_and_why():
     with pytest.raises(scenarios.ScenarioError, match="broken"):
         scenarios.parse("broken", "[scenario")
+
+
+def test_homes_can_lie_where_the_time_of_the_story_is_the_real_one():
+    text = '[scenario]\ntitle = "t"\nbegins = "20:00"\nduration = "6h"\nown_zone = true\n'
+    story = stage.story(text)  # it is two at night when the story is live
+    for utc, zone in ((2, "Etc/GMT"), (0, "Etc/GMT-2"), (5, "Etc/GMT+3"), (14, "Etc/GMT-12")):
+        tables = story.registration(1_795_392_000.0 + utc * 3600)
+        assert [s["timezone"] for s in tables["sites"]] == [zone]
+    assert "timezone" not in story.register["sites"][0]
+    with pytest.raises(scenarios.ScenarioError, match="time of day"):
+        stage.story(text.replace('begins = "20:00"\n', ""))

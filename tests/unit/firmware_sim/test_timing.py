@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from firmware_sim import timing
@@ -54,3 +57,13 @@ def test_a_lost_clock_shows_its_epoch_or_nothing_and_can_be_set():
     assert clock.show(1060.0, since=0) is None
     clock.set()
     assert clock.show(1060.4, since=0) == 1060
+
+
+@pytest.mark.parametrize("hour", range(24))
+@pytest.mark.parametrize("wanted", [0.0, 2.5, 12.0, 23.5])
+def test_there_is_a_zone_in_which_it_is_that_time_now(hour, wanted):
+    now = 1_795_392_000.0 + hour * 3600 + 1234
+    zone = ZoneInfo(timing.zone_where(wanted * 3600, now))
+    there = datetime.fromtimestamp(now, zone)
+    away = (there.hour + there.minute / 60 - wanted + 12) % 24 - 12
+    assert abs(away) <= 0.52

@@ -156,3 +156,36 @@ def test_duplicates_are_the_same_to_the_byte():
     first, second = (m for _, m in network.sent("obs"))
     assert first.payload == second.payload
     assert players.document()["distinct_readings"] == 3
+
+
+def test_a_battery_is_a_reading_too():
+    more = '[[incidents]]\nat = "1s"\ndo = "battery"\ndevice = "d"\npercent = 8\n'
+    network, _, _ = running(kind="pendant", more=more)
+    record = stage.read(network.sent("obs")[0][1])[0]
+    assert (record["n"], record["v"], record["u"]) == ("battery", 8, "%")
+
+
+@pytest.mark.parametrize(
+    ("incident", "said"),
+    [
+        ('do = "tamper"', ("tamper", True)),
+        ('do = "tamper"\non = false', ("tamper", False)),
+        ('do = "mains"\non = false', ("mains", False)),
+        ('do = "say"\nname = "humidity"\nvalue = 61\nunit = "%"', ("humidity", 61)),
+    ],
+)
+def test_a_story_can_make_any_device_say_something(incident, said):
+    more = f'[[incidents]]\nat = "1s"\n{incident}\ndevice = "d"\n'
+    network, _, _ = running(kind="pendant", more=more)
+    message = network.sent("obs")[0][1]
+    record = stage.read(message)[0]
+    assert (record["n"], record.get("v", record.get("vb"))) == said
+    assert not message.imported
+
+
+def test_history_that_is_brought_in_is_declared():
+    more = '[[incidents]]\nat = "1s"\ndo = "say"\nname = "fall"\nvalue = true\nimported = true\n'
+    network, _, _ = running(kind="fall_detector", more=more + 'device = "d"\n')
+    message = network.sent("obs")[0][1]
+    assert message.imported
+    assert message.response_topic

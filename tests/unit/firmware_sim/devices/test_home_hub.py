@@ -128,3 +128,14 @@ def test_a_light_is_switched_and_what_is_kept_is_sent_when_asked():
     acks = [json.loads(m.payload) for _, m in network.sent("cmd/ack")]
     assert [a["ok"] for a in acks] == [True, True]
     assert acks[0]["detail"] == "on"
+
+
+def test_a_hub_that_was_away_can_tell_it_all_in_one_pack():
+    drop = '[[incidents]]\nat = "0s"\ndo = "drop"\ndevice = "d"\nfor = "6h"\n'
+    network, players, _ = hub(drop, pack=5000)
+    stage.play(players, network, 6 * 3600 - 5)
+    assert network.sent("obs") == []
+    held = players.devices[0].held
+    assert held > 200
+    stage.play(players, network, 10)
+    assert len(stage.read(network.sent("obs")[0][1])) >= held

@@ -62,3 +62,42 @@ def test_smoke_is_an_alarm_with_its_place():
     record = stage.read(network.sent("event")[0][1])[0]
     assert (record["n"], record["vb"]) == ("kitchen/smoke", True)
     assert record["alarm_id"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "said"),
+    [
+        ("motion", ["move"], [True]),
+        ("door", ["open", "close"], [True, False]),
+        ("bed", ["lie_down", "get_up"], [True, False]),
+    ],
+)
+def test_a_story_says_what_a_sensor_notices(kind, words, said):
+    network = stage.StageNetwork()
+    text = LIVE + stage.device(kind, place="attic")
+    for n, word in enumerate(words, 1):
+        text += f'[[incidents]]\nat = "{n}s"\ndo = "{word}"\ndevice = "d"\n'
+    players = stage.crew(text, network)
+    players.begin()
+    stage.play(players, network, 4)
+    assert [r["vb"] for _, m in network.sent("obs") for r in stage.read(m)] == said
+
+
+def test_a_motion_sensor_that_can_tells_how_light_it_is():
+    network = stage.StageNetwork()
+    text = LIVE + stage.device("motion", place="attic", lux=40)
+    players = stage.crew(text + '[[incidents]]\nat = "1s"\ndo = "move"\ndevice = "d"\n', network)
+    players.begin()
+    stage.play(players, network, 2)
+    records = stage.read(network.sent("obs")[0][1])
+    assert [r["n"] for r in records] == ["attic/motion", "attic/illuminance"]
+    assert (records[1]["v"], records[1]["u"]) == (40, "lx")
+
+
+def test_a_room_turns_cold_when_the_heating_fails():
+    said = readings("room_thermometer", place="lounge", every="30m", heating_fails="1d")
+    assert {r["n"] for r in said} == {"lounge/room_temperature"}
+    assert len(said) == 96
+    degrees = [r["v"] for r in said]
+    assert min(degrees[:47]) > 19
+    assert max(degrees[48:]) < 16

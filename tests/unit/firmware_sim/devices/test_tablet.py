@@ -24,3 +24,8 @@ def test_a_well_person_answers_well():
 def test_a_course_moves_the_answers():
     said = answers(asks=["breathless"], more=WORSE, on_oxygen=True)
     assert said == {"symptom.breathless": 2, "acvpu": "C", "on_oxygen": True}
+
+
+def test_the_worst_answer_is_four():
+    worst = WORSE.replace("by = 2", "by = 9")
+    assert answers(asks=["breathless"], more=worst)["symptom.breathless"] == 4
