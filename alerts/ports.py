@@ -142,6 +142,7 @@ class Presence:
     state: str
     battery: float | None
     seen_at: float
+    cadence: Mapping[str, float] | None = None  # as the device itself says it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +159,18 @@ class Store(Protocol):
 
     def homes(self, *, shards: Sequence[int], numbers: Sequence[int]) -> Sequence[int]:
         """Return the homes in the shards, and which of the numbers exist."""
+        ...
+
+    def held(self, homes: Sequence[int], *, shards: Sequence[int]) -> Sequence[int]:
+        """Return which of the homes are in the shards."""
+        ...
+
+    def changed(self) -> Sequence[int]:
+        """Return the homes of which the register has changed since the last call, some twice."""
+        ...
+
+    def homes_of(self, devices: Sequence[int]) -> Sequence[int]:
+        """Return the homes in which devices are now."""
         ...
 
     def known(self, homes: Sequence[int]) -> Known:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
@@ -114,6 +114,7 @@ class Pace:
     balance: float
     sweep: float = 1.0
     checkpoint: float = 60.0
+    refresh: float = 3_600.0
 
 
 class ReadingLoop:
@@ -155,6 +156,7 @@ class ReadingLoop:
         session = Session(log, self._plan(), self._clock, packs=self._packs, careful=self._careful)
         pace, now = self._pace, self._clock.monotonic()
         balance_at, sweep_at, save_at = now, now, now + pace.checkpoint
+        refresh_at = now + pace.refresh / 64
         heard: set[str] = set()
         while not stop.is_set():
             now = self._clock.monotonic()
@@ -170,6 +172,8 @@ class ReadingLoop:
                 sweep_at = now + pace.sweep
             if now >= save_at and not more:
                 save_at = now + session.save_one(pace.checkpoint)
+            if now >= refresh_at and not more:
+                refresh_at = now + session.refresh_one(pace.refresh)
             if more:
                 heard = signals.wait(0)
             elif rows:  # look again soon: not every batch is announced
@@ -212,8 +216,10 @@ class Session:
         self._absent: set[int] = set()
         self._careful = careful
         self._unsaved: list[int] = []
+        self._stale: list[int] = []
         self._heard: tuple[float, float | None] = (-_HEARD_AGE_S, None)
         self._presence_due = True
+        self._cadence: dict[int, Mapping[str, float]] = {}
         self._seen_at = 0.0  # what devices said of themselves until then is taken in
         self.engine = Engine(plan)
         self._event_no = log.closed_since(-1)[1]
@@ -296,21 +302,47 @@ class Session:
                 )  # fmt: skip
 
     def renew(self) -> None:
-        """Take in that the register has changed: limits, flags, who came and who is gone."""
+        """Take in what the register has changed: limits, flags, who came and who is gone."""
         self._log.forget_teams()
         self._absent.clear()
         self._learn_parts()
+        self._renew(self._log.store.changed())
+
+    def refresh_one(self, within: float) -> float:
+        """Read what the register says of one shard again; return how long to wait. [s]
+
+        Who has which device changes with the calendar too, without anybody writing anything.
+        """
+        if not self._stale:
+            self._stale = sorted(self._held)
+        if self._stale:
+            shard = self._stale.pop()
+            memory = self.engine.memory
+            here = memory.homes.no[: memory.homes.count]
+            mine = here[memory.homes.shard[: memory.homes.count] == shard].tolist()
+            self._renew(sorted({*mine, *self._log.store.homes(shards=[shard], numbers=())}))
+        return within / max(1, len(self._held))
+
+    def _renew(self, changed: Sequence[int]) -> None:
         memory = self.engine.memory
-        here = memory.homes.no[: memory.homes.count].tolist()
-        wanted = set(self._log.store.homes(shards=sorted(self._held), numbers=here))
-        new = wanted.difference(here)
-        old = sorted(wanted - new)
-        numbers = self._numbers(old)
-        for kind, known in numbers.items():
+        here = {n for n in changed if memory.homes.numbers.row(n) >= 0}
+        there = set(self._log.store.homes(shards=(), numbers=sorted(changed)))
+        held = set(self._log.store.held(sorted(there), shards=sorted(self._held)))
+        self._drop(sorted(here - there), sorted(here & there))
+        self._register(sorted(here & there))
+        self._load(sorted(held - here))
+
+    def _drop(self, gone: Sequence[int], left: Sequence[int]) -> None:
+        """Forget homes that are gone, and who has left those that aren't."""
+        memory = self.engine.memory
+        numbers = self._numbers(left)
+        for kind in ("person", "device"):
             table = memory.subjects(kind)
-            memory.gone(kind, np.setdiff1d(table.no[: table.count], np.array(known, np.int64)))
-        self._register(old)
-        self._load(sorted(new))
+            in_homes = np.isin(table.home[: table.count], [*gone, *left])  # type: ignore[attr-defined]
+            known = np.array(numbers[kind], dtype=np.int64)
+            memory.gone(kind, np.setdiff1d(table.no[: table.count][in_homes], known))
+        if gone:
+            memory.gone("home", np.array(gone, dtype=np.int64))
 
     def round(self) -> tuple[int, bool]:
         """Judge what is new and write what was found; return how many rows, and whether more wait.
@@ -366,6 +398,7 @@ class Session:
         if not said:
             return []
         self._seen_at = max(one.seen_at for one in said)
+        self._promised(said)
         return self.engine.presence(
             np.array([one.device_no for one in said], dtype=np.int64),
             [one.state for one in said],
@@ -373,6 +406,16 @@ class Session:
             np.array([one.seen_at for one in said]),
             now=now,
         )
+
+    def _promised(self, said: Sequence[ports.Presence]) -> None:
+        """Take in what devices say they will send, where they say something new."""
+        new = [p.device_no for p in said
+               if p.cadence is not None and self._cadence.get(p.device_no) != p.cadence]  # fmt: skip
+        self._cadence.update({p.device_no: p.cadence for p in said if p.cadence is not None})
+        if new:
+            known = self.engine.memory.homes.numbers
+            homes = [h for h in self._log.store.homes_of(new) if known.row(h) >= 0]
+            self._register(homes)
 
     def save_one(self, within: float) -> float:
         """Keep the memory of one shard; return how long to wait until the next one. [s]"""

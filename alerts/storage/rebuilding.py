@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import numpy as np
 
@@ -17,7 +17,14 @@ from ingest.kernel.observation import ROW, ROW_VERSION, Quality, Rows
 from ingest.storage.pool import Connection, store_errors
 
 _IN_SHARDS = "SELECT no FROM ingest.home WHERE shard = ANY(%s::smallint[]) ORDER BY no"
+_HELD = "SELECT no FROM ingest.home WHERE no = ANY(%s::bigint[]) AND shard = ANY(%s::smallint[])"
 _THOSE = "SELECT no FROM ingest.home WHERE no = ANY(%s::bigint[]) ORDER BY no"
+_NOW_XID = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
+_CHANGED = "SELECT DISTINCT home_no FROM ingest.register_change WHERE xid >= %s::xid8"
+_HOMES_OF = """
+SELECT DISTINCT home_no FROM ingest.assignment
+WHERE device_no = ANY(%s::bigint[]) AND starts <= now() AND ends > now()
+"""
 _HOMES = """
 SELECT h.no, h.shard, s.timezone, s.no,
     ARRAY(SELECT p.no FROM ingest.person p WHERE p.home_no = h.no ORDER BY p.no)
@@ -68,7 +75,8 @@ AND o.received_at >= to_timestamp(%s) AND (o.flags & %s) = 0
 GROUP BY o.device_no, o.dwelling_no, o.quantity
 """
 _PRESENCE = """
-SELECT device_no, state, battery, extract(epoch FROM seen_at)::float8 FROM ingest.device_state
+SELECT device_no, state, battery, extract(epoch FROM seen_at)::float8, cadence
+FROM ingest.device_state
 WHERE seen_at > to_timestamp(%s) ORDER BY seen_at
 """
 _CHECKPOINT = """
@@ -104,6 +112,8 @@ class Rebuilding:
     def __init__(self, db: Connection, *, clock: Clock) -> None:
         self._db = db
         self._clock = clock
+        with store_errors():
+            self._seen = str(self._one(_NOW_XID))  # what is older has been seen, or will be loaded
 
     def homes(self, *, shards: Sequence[int], numbers: Sequence[int]) -> Sequence[int]:
         """Return the homes in the shards, and which of the numbers exist."""
@@ -112,6 +122,29 @@ class Rebuilding:
             if len(numbers):
                 found += [r[0] for r in self._db.execute(_THOSE, [list(numbers)]).fetchall()]
         return found
+
+    def held(self, homes: Sequence[int], *, shards: Sequence[int]) -> Sequence[int]:
+        """Return which of the homes are in the shards."""
+        with store_errors():
+            return [r[0] for r in self._db.execute(_HELD, [list(homes), list(shards)]).fetchall()]
+
+    def changed(self) -> Sequence[int]:
+        """Return the homes of which the register has changed since the last call, some twice."""
+        with store_errors():
+            now = str(self._one(_NOW_XID))
+            found = self._db.execute(_CHANGED, [self._seen]).fetchall()
+        self._seen = now
+        return [r[0] for r in found]
+
+    def homes_of(self, devices: Sequence[int]) -> Sequence[int]:
+        """Return the homes in which devices are now."""
+        with store_errors():
+            return [r[0] for r in self._db.execute(_HOMES_OF, [list(devices)]).fetchall()]
+
+    def _one(self, statement: LiteralString) -> Any:
+        row = self._db.execute(statement).fetchone()
+        assert row is not None  # noqa: S101  (it always answers)
+        return row[0]
 
     def known(self, homes: Sequence[int]) -> ports.Known:
         """Return what the register says of homes, and what is told of them."""
@@ -166,7 +199,11 @@ class Rebuilding:
         with store_errors():
             found = self._db.execute(_PRESENCE, [since]).fetchall()
         return [
-            ports.Presence(device_no=r[0], state=r[1], battery=r[2], seen_at=r[3]) for r in found
+            ports.Presence(
+                device_no=r[0], state=r[1], battery=r[2], seen_at=r[3],
+                cadence=r[4] if isinstance(r[4], dict) else None,
+            )
+            for r in found
         ]
 
     def checkpoint(self, shard: int, *, packs: str) -> ports.Checkpoint | None:

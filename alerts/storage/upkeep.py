@@ -61,6 +61,7 @@ _HEAR = """
 INSERT INTO alerts.hearing (since, at) VALUES (%s, %s)
 ON CONFLICT (one) DO UPDATE SET since = excluded.since, at = greatest(hearing.at, excluded.at)
 """
+_OLD_CHANGES = "DELETE FROM ingest.register_change WHERE at < now() - interval '2 days'"
 _OLD_DECISIONS = "DELETE FROM alerts.decision WHERE at < now() - %s::interval"
 _OLD_QUARANTINE = "DELETE FROM ingest.quarantine WHERE last_received_at < now() - %s::interval"
 _OLD_OUTBOX = "DELETE FROM ingest.outbox WHERE expires_at < now() - %s::interval"
@@ -125,6 +126,7 @@ class Upkeep:
                 db.execute(_OLD_OUTBOX, [self._keep_quarantine])
                 db.execute(_OLD_HUB_TIMED, [self._hub_timed])
                 db.execute(_OLD_DECISIONS, [_KEEP_DECISIONS])
+                db.execute(_OLD_CHANGES)
             except psycopg.errors.LockNotAvailable:
                 return []  # the next tick tries again
             else:

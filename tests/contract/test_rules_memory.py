@@ -430,6 +430,54 @@ def test_a_condition_registered_later_brings_its_pack(here: Homes, obs: Writer) 
     assert reason == f"Capillary glucose 3.1 mmol/L at {words_at(now)} (below 4 mmol/L)."
 
 
+def test_somebody_who_leaves_the_register_is_forgotten_and_nobody_else(
+    here: Homes, obs: Writer
+) -> None:
+    now = CLOCK.epoch()
+    with working(here.url) as session:
+        obs.rows(here.rows((0, "spo2", 97.0, now), (1, "spo2", 96.0, now), now=now))
+        session.round()
+        with homes.connect(here.url) as db:
+            db.execute("DELETE FROM ingest.person WHERE no = %s", [here.people[0]])
+        session.renew()
+        people = session.engine.memory.people
+        assert sorted(people.no[: people.count].tolist()) == here.people[1:]
+        assert session.engine.memory.series.count == 1
+        obs.rows(here.rows((1, "spo2", 88.0, now + 1), now=now + 1))
+        session.round()
+    assert {p for (p,) in homes.alerts(here.url, "person_no")} == {here.people[1]}
+
+
+def test_a_device_that_was_lent_for_a_while_is_promised_by_nobody_afterwards(here: Homes) -> None:
+    now = CLOCK.epoch()
+    promise(here, 0, now - DAY, motion=600.0)
+    listening(here.url, since=now - 60)
+    with working(here.url) as session:
+        assert session.engine.memory.feeds.count == 1
+        with homes.connect(here.url) as db:
+            db.execute("ALTER TABLE ingest.assignment DISABLE TRIGGER USER")  # only time passed
+            db.execute("UPDATE ingest.assignment SET ends = now()")
+        for _ in range(64):
+            session.refresh_one(60)
+        assert session.engine.memory.feeds.count == 0
+
+
+def test_a_cadence_that_a_device_says_itself_is_watched(here: Homes) -> None:
+    now = CLOCK.epoch()
+    promise(here, 0, now - DAY)
+    listening(here.url, since=now - 60)
+    with working(here.url) as session:
+        assert session.engine.memory.feeds.count == 0
+        with homes.connect(here.url) as db:
+            db.execute(
+                "INSERT INTO ingest.device_state (device_no, state, seen_at, cadence)"
+                " VALUES (%s, 'online', now(), %s)",
+                [here.devices[0], json.dumps({"motion": 900, "heart_rate": 86400})],
+            )
+        session.sweep()
+        assert session.engine.memory.feeds.count == 2
+
+
 def test_a_low_battery_that_a_status_tells_goes_to_equipment(here: Homes) -> None:
     now = CLOCK.epoch()
     promise(here, 0, now - DAY, motion=3_600.0)
