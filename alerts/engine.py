@@ -849,7 +849,8 @@ def _crossing(part: language.Compare, env: signals.HomeEnv, now: float) -> Float
     out = np.where(wait >= 0, now + np.maximum(wait, 0.0), np.inf)
     if signal.name in _WAITING:
         zero = np.inf if signal.name != "bed_overdue" else now + TICK_S
-        out = np.where(value == 0, zero, out)
+        begins = env.time_of(signal) >= now  # at this very moment: it stands at zero and grows
+        out = np.where((value == 0) & ~begins, zero, out)
     unknown = np.inf if signal.name in _WAITING else env.again(now + TICK_S)
     return np.where(np.isnan(value), unknown, out)
 
