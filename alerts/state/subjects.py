@@ -75,12 +75,12 @@ class Subjects(Table):
     """A table of subjects of one kind, with the state of each rule's condition."""
 
     COLUMNS: ClassVar = {
-        "no": Column("i8", 0),
+        "no": Column("i4", 0),  # dense, so four bytes are enough, as for the look-up
         "shard": Column("u1", 0),
         "due": Column("f8", np.inf),  # when the clock alone may change something
         "phase": Column("u1", 0, (1,)),  # per rule, see alerts.state.conditions
     }
-    no: IntArray
+    no: NDArray[np.int32]
     shard: NDArray[np.uint8]
     due: FloatArray
     phase: NDArray[np.uint8]
@@ -118,7 +118,7 @@ class People(Subjects):
 
     COLUMNS: ClassVar = {
         **Subjects.COLUMNS,
-        "home": Column("i8", 0),
+        "home": Column("i4", 0),
         "zone": Column("u1", 0),
         "scale2": Column("?", False),
         "oxygen": Column("?", False),
@@ -128,7 +128,7 @@ class People(Subjects):
         "born": Column("f8", _NEVER),
         "latest": Column("f8", _NEVER),  # the newest reading of any quantity
     }
-    home: IntArray
+    home: NDArray[np.int32]
     zone: NDArray[np.uint8]
     scale2: BoolArray
     oxygen: BoolArray
@@ -147,7 +147,7 @@ class Homes(Subjects):
         "zone": Column("u1", 0),
         "site": Column("i4", 0),
         "residents": Column("u1", 0),
-        "only": Column("i8", 0),  # the person who lives there alone
+        "only": Column("i4", 0),  # the person who lives there alone
         "marks": Column("u4", 0),  # of everybody who lives there
         "activity": Column("i4", ABSENT),
         "moved": Column("f8", _NEVER),
@@ -159,7 +159,7 @@ class Homes(Subjects):
     zone: NDArray[np.uint8]
     site: NDArray[np.int32]
     residents: NDArray[np.uint8]
-    only: IntArray
+    only: NDArray[np.int32]
     marks: NDArray[np.uint32]
     activity: NDArray[np.int32]
     moved: FloatArray
@@ -174,14 +174,14 @@ class Devices(Subjects):
 
     COLUMNS: ClassVar = {
         **Subjects.COLUMNS,
-        "home": Column("i8", 0),
-        "person": Column("i8", 0),
+        "home": Column("i4", 0),
+        "person": Column("i4", 0),
         "site": Column("i4", 0),
         "state": Column("u1", 0),
         "heard": Column("f8", _NEVER),
     }
-    home: IntArray
-    person: IntArray
+    home: NDArray[np.int32]
+    person: NDArray[np.int32]
     site: NDArray[np.int32]
     state: NDArray[np.uint8]
     heard: FloatArray

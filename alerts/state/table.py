@@ -39,7 +39,7 @@ class Table:
     def add(self, n: int) -> IntArray:
         """Add n rows as new and return where they are."""
         if self.count + n > self._capacity:
-            self._room(max(self.count + n, self._capacity + self._capacity // 2))
+            self._room(max(self.count + n, self._capacity + self._capacity // 4))
         rows = np.arange(self.count, self.count + n)
         for name, column in self.columns.items():
             getattr(self, name)[rows] = column.fill
@@ -113,7 +113,7 @@ class Numbered:
             return
         most = int(numbers.max())
         if most >= self._row.size:
-            grown = np.full(max(most + 1, self._row.size * 3 // 2), ABSENT, dtype=np.int32)
+            grown = np.full(max(most + 1, self._row.size * 5 // 4), ABSENT, dtype=np.int32)
             grown[: self._row.size] = self._row
             self._row = grown
         self._row[numbers] = rows
