@@ -150,5 +150,3 @@ def _form(
     when, first = language.generalised(trigger.when)
     clear, second = language.generalised(trigger.clear, start=len(first))
     return trigger, when, clear, (*first, *second)
-
-

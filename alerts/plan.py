@@ -1,4 +1,4 @@
-"""The rules in force, laid out for the engine: what each reads, and which column holds its state."""
+"""The rules in force, laid out for the engine: what each reads, and where its state is."""
 
 from __future__ import annotations
 
@@ -126,7 +126,9 @@ def compile_packs(packs: Iterable[pack.Pack], defaults: Defaults) -> Plan:
             column = plan.column(limit.quantity)
             limits.setdefault(column, []).append(limit)
             plan.spread[column] = limit.least_spread
-    plan.limits = {c: sorted(v, key=lambda limit: bool(limit.conditions)) for c, v in limits.items()}
+    plan.limits = {
+        c: sorted(v, key=lambda limit: bool(limit.conditions)) for c, v in limits.items()
+    }
     rules = [r for p in packs for r in p.rules
              if isinstance(r, pack.ConditionRule | pack.ScoreRule)]  # fmt: skip
     for subject in ("person", "home", "device"):
@@ -212,4 +214,3 @@ def _muters_first(
 DOORS_OUT: Final = frozenset(("", "front-door", "back-door", "front", "entrance", "main-door"))
 BATHROOMS: Final = frozenset(("bathroom", "toilet", "wc", "ensuite", "shower-room"))
 """Rooms that rules know by name, as they stand before a quantity on the wire."""
-

@@ -14,6 +14,7 @@ from numpy.random import Generator
 from alerts import errors, metrics, model, ports
 from alerts.engine import Engine
 from alerts.plan import Plan
+from alerts.state.subjects import Devices, People
 from ingest import telemetry
 from ingest.kernel.clock import Clock
 from ingest.kernel.errors import RecoverableError, StoreUnavailableError
@@ -118,7 +119,7 @@ class Pace:
 
 
 class ReadingLoop:
-    """Judges readings and the clock with a memory that is loaded, kept, and thrown away in doubt."""
+    """Judges readings and the clock with a memory that is kept, and thrown away in doubt."""
 
     def __init__(
         self,
@@ -338,7 +339,8 @@ class Session:
         numbers = self._numbers(left)
         for kind in ("person", "device"):
             table = memory.subjects(kind)
-            in_homes = np.isin(table.home[: table.count], [*gone, *left])  # type: ignore[attr-defined]
+            assert isinstance(table, People | Devices)  # noqa: S101  (both live in homes)
+            in_homes = np.isin(table.home[: table.count], [*gone, *left])
             known = np.array(numbers[kind], dtype=np.int64)
             memory.gone(kind, np.setdiff1d(table.no[: table.count][in_homes], known))
         if gone:

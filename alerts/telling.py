@@ -1,4 +1,4 @@
-"""What a nurse reads of a rule's decision: the condition in words, with the person's own numbers."""
+"""What a nurse reads of a decision: the condition in words, with the person's own numbers."""
 
 from __future__ import annotations
 
@@ -198,33 +198,21 @@ def _signal(
     usually = "" if usual is None or usual.value is None else (
         f", usually {_number(q, usual.value)}"
     )  # fmt: skip
-    span = words.span
-    match signal.name:
-        case "gain":
-            return f"{_label(q)} up {_number(q, round(value, 2))} within {span(signal.window)}{now}"
-        case "loss":
-            return (
-                f"{_label(q)} down {_number(q, round(value, 2))} within {span(signal.window)}{now}"
-            )
-        case "mean":
-            return (
-                f"{_label(q)} on average {_number(q, round(value, 1))} over {span(signal.window)}"
-            )
-        case "slope":
-            return f"{_label(q)} changes {_number(q, round(value, 2))} a day over {span(signal.window)}"
-        case "z":
-            way = "above" if value > 0 else "below"
-            return f"{_label(q)}{now}{usually}: {abs(value):.1f} {_SPREADS} {way}"
-        case "drift_up" | "drift_down":
-            way = "up" if signal.name == "drift_up" else "down"
-            return f"{_label(q)} has drifted {way}{now}{usually} (CUSUM {value:.1f})"
-        case "usual":
-            return f"{_label(q)} usually {_number(q, value)}"
-        case "age":
-            return f"{_label(q)} last {span(value)} ago"
-        case "held":
-            return f"{_label(q)} for {span(value)}"
-    return _of_home(signal, value, fact, facts, setting)
+    name, number = _label(q), _number(q, round(value, 2)) if q else ""
+    span, way = words.span(signal.window), "above" if value > 0 else "below"
+    said = {
+        "gain": f"{name} up {number} within {span}{now}",
+        "loss": f"{name} down {number} within {span}{now}",
+        "mean": f"{name} on average {number} over {span}",
+        "slope": f"{name} changes {number} a day over {span}",
+        "z": f"{name}{now}{usually}: {abs(value):.1f} {_SPREADS} {way}",
+        "drift_up": f"{name} has drifted up{now}{usually} (CUSUM {value:.1f})",
+        "drift_down": f"{name} has drifted down{now}{usually} (CUSUM {value:.1f})",
+        "usual": f"{name} usually {number}",
+        "age": f"{name} last {words.span(value)} ago",
+        "held": f"{name} for {words.span(value)}",
+    }.get(signal.name)
+    return said if said is not None else _of_home(signal, value, fact, facts, setting)
 
 
 def _of_home(
@@ -234,29 +222,25 @@ def _of_home(
     facts: Mapping[str, model.Fact],
     setting: Setting,
 ) -> str:
+    if signal.what:
+        return _counted(signal, value, facts)
     where = f" in the {setting.place}" if setting.place else ""
     last = "" if fact.time is None else f", last{where} at {_when(fact.time, setting)}"
-    match signal.name:
-        case "still":
-            return f"no motion for {words.span(value)}{last}"
-        case "quiet_hours":
-            return f"no motion{last}: {value:.1f} hours in which there usually is some"
-        case "away":
-            if value == 0:
-                return "somebody is at home"
-            return (
-                f"out for {words.span(value)}, left at {_when(fact.time or setting.now, setting)}"
-            )
-        case "after_fall":
-            if value == 0:
-                return "something has moved since the fall"
-            return f"nothing has moved for {words.span(value)} since the fall alarm"
-        case "bed_overdue":
-            return f"in bed {words.span(value)} beyond the usual time of getting up"
-        case "light":
-            return f"dark ({value:g} lx)"
-        case "residents" | "days_known":  # they bound a rule; they are no reason
-            return ""
+    span = words.span(value)
+    nothing = {"away": "somebody is at home", "after_fall": "something has moved since the fall"}
+    if value == 0 and signal.name in nothing:
+        return nothing[signal.name]
+    return {
+        "still": f"no motion for {span}{last}",
+        "quiet_hours": f"no motion{last}: {value:.1f} hours in which there usually is some",
+        "away": f"out for {span}, left at {_when(fact.time or setting.now, setting)}",
+        "after_fall": f"nothing has moved for {span} since the fall alarm",
+        "bed_overdue": f"in bed {span} beyond the usual time of getting up",
+        "light": f"dark ({value:g} lx)",
+    }.get(signal.name, "")  # what bounds a rule only is no reason
+
+
+def _counted(signal: Signal, value: float, facts: Mapping[str, model.Fact]) -> str:
     said = vocabulary.COUNTERS[signal.what]
     count, usual = facts.get(f"count('{signal.what}')"), facts.get(f"usual_count('{signal.what}')")
     if signal.name == "count" and (usual is None or usual.value is None):
@@ -325,6 +309,8 @@ def _number(quantity: str, value: float) -> str:
 
 def _label(quantity: str) -> str:
     base, _, key = quantity.partition(".")
+    if not base:
+        return ""
     if key:
         return key.replace("_", " ")
     return words.label(vitals.BY_NAME[base].no)

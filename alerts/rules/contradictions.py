@@ -17,6 +17,10 @@ from alerts.rules.language import Node, Number, Signal
 from ingest.kernel import vitals
 
 _MOST: Final = 40_000
+_NEAR: Final = 0.01
+_WIDE: Final = 1e6
+"""Where a quantity has no plausible bound of its own."""
+_ENDLESS: Final = 1e9
 
 
 class Problem(NamedTuple):
@@ -97,37 +101,25 @@ class _Grid:
 
 
 def _values(signal: Signal, parts: list[language.Node | language.Term]) -> list[float]:
-    spec = vocabulary.SIGNALS[signal.name]
+    """Return the values of a signal that matter: its ends, and around each number it meets."""
+    spec, least, most = vocabulary.SIGNALS[signal.name], 0.0, _ENDLESS
     if spec.unit == "q":
         q = vocabulary.quantity_of(signal.quantity)
         if q.kind is vitals.ValueKind.BOOLEAN:
             return [0.0, 1.0]
         if q.kind is vitals.ValueKind.CODE:
             return [float(n) for n in range(len(q.codes))]
-        least, most, near = _bounds(q), _bounds(q, high=True), 0.01
-    else:
-        least, most, near = 0.0, 1e9, 0.01
-        if signal.name in ("z",):
-            least = -1e9
-    numbers = {
-        p.value for p in parts
-        if isinstance(p, Number)
-    }  # fmt: skip
-    plain = {v + d for v in numbers for d in (-near, 0.0, near)}
-    if signal.name in ("slope", "gain", "loss", "low", "high"):
-        least = -1e9 if signal.name == "slope" else (0.0 if signal.name in ("gain", "loss") else least)
-    middle = (least + most) / 2 if abs(least) < 1e8 and abs(most) < 1e8 else 0.0
-    if spec.unit == "q" and signal.name in ("value", "low", "high", "mean", "usual"):
-        third = (most - least) / 3
-        sides = {least + third, most - third} if third < 1e8 else set()
-        plain |= sides | {s + n * sign for s in sides for n in numbers for sign in (-1, 1)}
-        plain |= {s + d for s in sides for d in (-near, near)}
-    found = sorted(v for v in plain | {least, most, middle} if least <= v <= most)
-    return found
-
-
-def _bounds(q: vitals.Quantity, *, high: bool = False) -> float:
-    bound = q.high if high else q.low
-    if np.isfinite(bound):
-        return bound
-    return 1e6 if high else -1e6
+        least, most = max(q.low, -_WIDE), min(q.high, _WIDE)
+    if signal.name in ("slope", "z"):
+        least, most = -_ENDLESS, _ENDLESS
+    elif signal.name in ("gain", "loss"):
+        least = 0.0
+    numbers = {p.value for p in parts if isinstance(p, Number)}
+    near = (-_NEAR, 0.0, _NEAR)
+    values = {v + d for v in numbers for d in near} | {least, most, (least + most) / 2}
+    if signal.name in ("value", "low", "high", "mean", "usual"):
+        # two places in between, at which limits may stand, and what stands off them by a number
+        sides = (least + (most - least) / 3, most - (most - least) / 3)
+        values |= {s + d for s in sides for d in near}
+        values |= {s + n * sign for s in sides for n in numbers for sign in (-1, 1)}
+    return sorted(v for v in values if least <= v <= most)

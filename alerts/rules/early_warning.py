@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -57,7 +58,7 @@ class Table:
         usual = points.index(min(points))
         below: list[tuple[float, int]] = []
         above: list[tuple[float, int]] = []
-        for n, (lower, upper) in enumerate(zip(bands, bands[1:], strict=False)):
+        for n, (lower, upper) in enumerate(pairwise(bands)):
             edge = round(lower.to / step)
             rises = upper.points > lower.points
             # the tie belongs to the side with more points
@@ -128,7 +129,9 @@ class Part:
         spare = (np.empty(values.shape, dtype=bool), np.empty(values.shape, dtype=np.int8))
         if self.bands is None:
             hit = np.greater(values, 0, out=spare[0])  # NaN is not greater
-            return np.multiply(hit.view(np.int8), np.int8(self.yes or self.not_first or 0), out=total)
+            return np.multiply(
+                hit.view(np.int8), np.int8(self.yes or self.not_first or 0), out=total
+            )
         self.bands.add_to(total, values, spare)
         if self.bands_scale2_air is None or not scale2.any():
             return total
@@ -284,6 +287,8 @@ def totals(chart: Chart, columns: Mapping[str, FloatArray], scale2: BoolArray) -
             np.equal(value, value, out=hit)
             some[at] |= hit
             partial[at] |= ~hit
-    level = np.where(total >= chart.high, 3, np.where(total >= chart.medium, 2, single)).astype(np.int8)
+    level = np.where(total >= chart.high, 3, np.where(total >= chart.medium, 2, single)).astype(
+        np.int8
+    )
     level[~some] = NOTHING
     return Totals(total=total, partial=partial, level=level)

@@ -25,7 +25,14 @@ BoolArray = NDArray[np.bool_]
 Truth = tuple[BoolArray, BoolArray]
 """Where a condition is certainly true, and where it is certainly false; shape (n,) each."""
 
-_OPS: Final = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
+_OPS: Final = {
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+}
 _ARITH: Final = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*"}
 _COMPARE: Final[dict[str, Callable[[FloatArray | float, FloatArray | float], BoolArray]]] = {
     "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
@@ -275,9 +282,7 @@ def _compare(node: Compare, env: Env) -> Truth:
     return yes, known & ~yes
 
 
-def _compared(
-    node: Compare, env: Env
-) -> tuple[BoolArray, FloatArray | float, FloatArray | float]:
+def _compared(node: Compare, env: Env) -> tuple[BoolArray, FloatArray | float, FloatArray | float]:
     """Return where a comparison holds, and its two sides; what is unknown is unlike anything."""
     left, right = _side(node.left, env), _side(node.right, env)
     yes = _COMPARE[node.op](left, right)
@@ -418,7 +423,9 @@ def parse(text: str) -> Node:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         column = getattr(error, "offset", 0) or 0
-        raise LanguageError(f"this is no condition: {getattr(error, 'msg', error)}", column) from None
+        raise LanguageError(
+            f"this is no condition: {getattr(error, 'msg', error)}", column
+        ) from None
     level: list[ast.AST] = [tree.body]
     for _ in range(_DEEPEST):
         level = [inner for outer in level for inner in ast.iter_child_nodes(outer)]
@@ -469,7 +476,7 @@ def _comparison(tree: ast.Compare) -> Node:
 
 
 def _no_shifted_units(tree: ast.Compare, unit: str) -> None:
-    """Refuse units with a zero of their own for differences: 2 [degF] more is not -16.7 Cel more."""
+    """Refuse units with a zero of their own for differences: 2 [degF] more isn't -16.7 Cel."""
     parts = list(ast.walk(tree))
     difference = any(isinstance(p, ast.BinOp) for p in parts) or any(
         isinstance(p, ast.Call) and isinstance(p.func, ast.Name) and p.func.id in _DIFFERENCES
@@ -541,7 +548,9 @@ def _call(tree: ast.Call, name: str, args: Sequence[ast.expr]) -> Signal:
             raise _error(tree, f"'{what}' is not counted; counted are "
                          f"{', '.join(vocabulary.COUNTERS)}")  # fmt: skip
     if "window" in spec.takes:
-        window = duration(_text(tree, name, given, "a length of time such as '3 d'"), tree.col_offset + 1)
+        window = duration(
+            _text(tree, name, given, "a length of time such as '3 d'"), tree.col_offset + 1
+        )
         most = vocabulary.LONGEST_WINDOW_S
         if not vocabulary.DAY_S <= window <= most or window % vocabulary.DAY_S:
             raise _error(tree, f"a window is a number of whole days, 1 to {most // 86_400:g}")
@@ -586,7 +595,9 @@ def _quantity(tree: ast.expr, name: str) -> str:
 
 def _least(tree: ast.Call) -> Some:
     if len(tree.args) < 3:  # noqa: PLR2004  (a number and two conditions)
-        raise _error(tree, "least(2, one condition, another, a third) needs a number and conditions")
+        raise _error(
+            tree, "least(2, one condition, another, a third) needs a number and conditions"
+        )
     least = _whole(tree.args[0], "how many have to hold")
     parts = tuple(_node(a) for a in tree.args[1:])
     if least > len(parts):
@@ -629,7 +640,9 @@ def _hours(tree: ast.Call) -> Hours:
 
 
 def _boolean(signal: Signal) -> bool:
-    return signal.name == "value" and vocabulary.kind_of(signal.quantity) is vitals.ValueKind.BOOLEAN
+    return (
+        signal.name == "value" and vocabulary.kind_of(signal.quantity) is vitals.ValueKind.BOOLEAN
+    )
 
 
 def _unit(tree: ast.expr) -> str:
@@ -683,7 +696,9 @@ def duration(text: str, column: int = 0) -> float:
     except ValueError:
         value = -1.0
     if unit.strip() not in _DURATIONS or not 0 <= value < float("inf"):
-        raise LanguageError(f"'{text}' is no length of time: write '20 min', '6 h' or '3 d'", column)
+        raise LanguageError(
+            f"'{text}' is no length of time: write '20 min', '6 h' or '3 d'", column
+        )
     return value * _DURATIONS[unit.strip()]
 
 

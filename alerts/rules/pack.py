@@ -267,7 +267,7 @@ class _Line(_Node):
     """A table inside one line of another: what is wrong in it is wrong on that line."""
 
     def __init__(self, parent: _Node, key: str, table: Mapping[str, Any]) -> None:
-        super().__init__(parent._doc, table, parent._header, parent._nth)  # noqa: SLF001
+        super().__init__(parent._doc, table, parent._header, parent._nth)
         self._key = key
 
     def error(self, key: str | None, problem: str) -> errors.PackError:
@@ -539,7 +539,9 @@ def _limit(node: _Node) -> Limit:
         _bounds(node, q, limit.low if low is None else low, limit.high if high is None else high)
     for name in limit.conditions:
         if name not in conditions.BY_NAME:
-            raise node.error("conditions", f"'{name}' is no condition: {', '.join(conditions.BY_NAME)}")
+            raise node.error(
+                "conditions", f"'{name}' is no condition: {', '.join(conditions.BY_NAME)}"
+            )
     if limit.least_spread <= 0:
         raise node.error("least_spread", "'least_spread' must be above 0")
     return limit

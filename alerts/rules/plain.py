@@ -42,7 +42,7 @@ def of_rule(rule: pack.Rule) -> Iterator[str]:
         case pack.AlarmRule():
             name = "an alarm that can't be read"
             if rule.quantity:
-                name = f"the alarm \N{LEFT DOUBLE QUOTATION MARK}{vitals.BY_NO[rule.quantity].name}\N{RIGHT DOUBLE QUOTATION MARK}"
+                name = f"the alarm {vitals.BY_NO[rule.quantity].name}"
             yield f"  {rule.severity}: always, at {name}"
         case _:
             yield f"  {rule.severity}: found by the hub itself"
@@ -120,7 +120,8 @@ def _of_limit(limit: pack.Limit) -> Iterator[str]:
     who = f" of people with {_conditions(limit.conditions)}" if limit.conditions else ""
     yield f"Default limits of {q.label[0].lower()}{q.label[1:]}{who}: {', '.join(bounds) or 'none'}"
     for band, (low, high) in limit.bands.items():
-        yield f"  risk band {band}: {low if low is not None else '-'} to {high if high is not None else '-'}"
+        ends = ["-" if bound is None else f"{bound:g}" for bound in (low, high)]
+        yield f"  risk band {band}: {' to '.join(ends)}"
     yield f"  smallest spread of a person's own days: {limit.least_spread:g} {unit}".rstrip()
     yield f"  source: {limit.source}"
 

@@ -32,7 +32,7 @@ class Registry:
 
     @property
     def digest(self) -> str:
-        """Return what tells these rules from others: a memory belongs to the rules it was made by."""
+        """Return what tells these rules from others: a memory belongs to its rules."""
         said = sorted((p.id, p.version, repr(p.rules), repr(p.limits)) for p in self.packs.values())
         return hashlib.sha256(repr(said).encode()).hexdigest()
 
@@ -119,9 +119,7 @@ def clashing(packs: Iterable[pack.Pack]) -> list[str]:
         for (quantity, mark), count in said.items()
         if count > 1
     ]
-    silent = Counter(
-        r.what for one in packs for r in one.rules if isinstance(r, pack.SilenceRule)
-    )
+    silent = Counter(r.what for one in packs for r in one.rules if isinstance(r, pack.SilenceRule))
     problems += [f"{n} silence rules for '{what}': one is allowed" for what, n in silent.items()
                  if n > 1]  # fmt: skip
     there = {r.id for one in packs for r in one.rules}

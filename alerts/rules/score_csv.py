@@ -47,7 +47,9 @@ def _rule(pack_id: str) -> pack.ScoreRule:
     found = packs.get(pack_id)
     rules = [r for r in found.rules if isinstance(r, pack.ScoreRule)] if found else []
     if not rules:
-        names = ", ".join(p.id for p in packs.values() if any(isinstance(r, pack.ScoreRule) for r in p.rules))
+        names = ", ".join(
+            p.id for p in packs.values() if any(isinstance(r, pack.ScoreRule) for r in p.rules)
+        )
         raise errors.ScoreInputError(problems=f"'{pack_id}' is no score; there is: {names}")
     return rules[0]
 

@@ -26,26 +26,35 @@ def _numbers(
 ) -> Iterator[tuple[str, str, str, str]]:
     source = str(table.get("source", source))
     for key, value in table.items():
-        if key.startswith("bands") and isinstance(value, list):
-            yield where, key, _bands(value), source
-        elif key == "levels" and isinstance(value, list):
-            for level in value:
-                yield where, f"severity {level['severity']} when", _code(level["when"]), source
-        elif isinstance(value, dict):
+        if isinstance(value, dict):
             inner = where if key in ("applies", "command", "args") else f"{where}.{key}".lstrip(".")
             yield from _numbers(value, inner, source)
         elif isinstance(value, list) and value and isinstance(value[0], dict):
-            for one in value:
-                name = one.get("id") or f"limit of {one['quantity']}"
-                yield from _numbers(one, str(name), source)
-        elif key in ("when", "clear"):
-            yield where, key, _code(str(value)), source
-        elif key in _LENGTHS:
-            yield where, key, str(value), source
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            yield where, key, f"{value:g}", source
-        elif key.startswith("severity"):
-            yield where, key, str(value), source
+            for name, line in _listed(key, value):
+                yield where, name, line, source
+            for one in value if key in ("rule", "limit") else ():
+                yield from _numbers(one, str(one.get("id") or f"limit of {one['quantity']}"), source)
+        elif (said := _value(key, value)) is not None:
+            yield where, key, said, source
+
+
+def _listed(key: str, value: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Return what a list of tables says in one line each: bands of a chart, levels of a rule."""
+    if key.startswith("bands"):
+        yield key, _bands(value)
+    elif key == "levels":
+        for level in value:
+            yield f"severity {level['severity']} when", _code(level["when"])
+
+
+def _value(key: str, value: object) -> str | None:
+    if key in ("when", "clear"):
+        return _code(str(value))
+    if key in _LENGTHS or key.startswith("severity"):
+        return str(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:g}"
+    return None
 
 
 _LENGTHS = frozenset(("for", "clear_for", "again", "fresh", "least", "every"))

@@ -106,14 +106,14 @@ class Activity(Table):
 
     def days_known(self, rows: IntArray) -> IntArray:
         """Return on how many days before today anything moved."""
-        return self._pattern(rows)[1].sum(axis=1)
+        return np.asarray(self._pattern(rows)[1].sum(axis=1), dtype=np.int64)
 
     def _pattern(self, rows: IntArray) -> tuple[BoolArray, BoolArray]:
         """Return whether each hour of each earlier day had motion, and which days had any."""
         some = self.hours[rows] > 0
         today = np.mod(self.day[rows], PATTERN_DAYS)
         some[np.arange(rows.size), today] = False
-        return some, some.any(axis=2)
+        return some, np.asarray(some.any(axis=2))
 
     def share(self, rows: IntArray) -> FloatArray:
         """Return on which share of a home's days each hour has motion, shape (n, 24).
@@ -128,7 +128,7 @@ class Activity(Table):
 
     def usual_hours(self, rows: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return median and robust spread of the motions in each hour, shape (n, 24) each."""
-        some, days = self._pattern(rows)
+        _, days = self._pattern(rows)
         counts = np.where(days[:, :, None], self.hours[rows].astype(np.float64), np.nan)
         enough = days.sum(axis=1) >= PATTERN_LEAST
         median = np.full((rows.size, HOURS), np.nan)
@@ -161,7 +161,9 @@ class Activity(Table):
         first = np.floor(begin / 3_600)
         for step in range(2 * HOURS):  # over hours, for everybody at once
             at = first + step
-            part = np.clip(np.minimum(end, (at + 1) * 3_600) - np.maximum(begin, at * 3_600), 0, None)
+            part = np.clip(
+                np.minimum(end, (at + 1) * 3_600) - np.maximum(begin, at * 3_600), 0, None
+            )
             if not part.any():
                 break
             hour = np.mod(at, HOURS).astype(np.int64)
@@ -185,7 +187,9 @@ class Activity(Table):
         days = newest[:, None] - back
         k = np.arange(rows.size)[:, None]
         known = moved[k, days % PATTERN_DAYS] & (days < day[:, None])
-        counts = np.where(known, self.counts[rows, which][k, days % DAYS].astype(np.float64), np.nan)
+        counts = np.where(
+            known, self.counts[rows, which][k, days % DAYS].astype(np.float64), np.nan
+        )
         enough = known.sum(axis=1) >= PATTERN_LEAST
         median, spread = np.full(rows.size, np.nan), np.full(rows.size, np.nan)
         if enough.any():

@@ -162,10 +162,7 @@ def step(
     # while it is unknown what is pending stays so: only then will it be seen to be over
     waits = np.isfinite(open_.pending_at[row])
     phase[s, rule] = (
-        new_told
-        | np.where(waits, PENDING, 0)
-        | np.where(ending & ~clear_, CLEARING, 0)
-        | muted
+        new_told | np.where(waits, PENDING, 0) | np.where(ending & ~clear_, CLEARING, 0) | muted
     ).astype(np.uint8)
     out = Step(nothing.copy(), nothing.copy(), nothing.copy(), nothing.copy())
     for whole, part in zip(out, (worse_, renew_, clear_, pending_), strict=True):

@@ -8,7 +8,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,7 @@ _YEAR_S: Final = 365.2425 * 86_400
 class Limits(Table):
     """Limits that care plans set for single people; NaN where a side is not set."""
 
-    COLUMNS = {
+    COLUMNS: ClassVar = {
         "slot": Column("i4", ABSENT),
         "column": Column("u1", 0),
         "low": Column("f4", np.nan),
@@ -391,7 +391,8 @@ class Memory:
                 "keys": self.plan.keys, "heard_since": self.heard_since,
                 "sites_down": self._sites_down_of(shard)}  # fmt: skip
         out = io.BytesIO()
-        np.savez(out, head=np.frombuffer(json.dumps(head).encode(), dtype=np.uint8), **parts)
+        parts["head"] = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
+        np.savez(out, **parts)  # type: ignore[arg-type]  # numpy's stub takes names for flags
         return zlib.compress(out.getvalue(), 1)
 
     def _sites_down_of(self, shard: int) -> list[int]:
@@ -407,7 +408,11 @@ class Memory:
             head = json.loads(bytes(parts.pop("head")))
         except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError):
             return False
-        if head.get("version") != VERSION or head["packs"] != packs or head["keys"] != self.plan.keys:
+        if (
+            head.get("version") != VERSION
+            or head["packs"] != packs
+            or head["keys"] != self.plan.keys
+        ):
             return False
 
         def of(name: str) -> dict[str, NDArray[Any]]:
@@ -464,12 +469,17 @@ def taken_by_hand(column: NDArray[np.integer], cadence: NDArray[np.floating]) ->
 
     A quantity of a person that is promised no more often than `BY_HAND_S`.
     """
-    return _BY_HAND[column] & (cadence >= BY_HAND_S)
+    return np.asarray(_BY_HAND[column] & (cadence >= BY_HAND_S))
 
 
 _BY_HAND = np.zeros(WIDE, dtype=bool)
 for _q in vitals.QUANTITIES:
-    _BY_HAND[_q.no] = not _q.place and _q.name not in ("battery", "mains", "steps", "skin_temperature")
+    _BY_HAND[_q.no] = not _q.place and _q.name not in (
+        "battery",
+        "mains",
+        "steps",
+        "skin_temperature",
+    )
 
 
 def _of(
@@ -498,5 +508,3 @@ def _bound(own: Mapping[str, Any], key: str, *, off: float) -> float:
 
 def _positive(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
-
-

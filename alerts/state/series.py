@@ -165,7 +165,7 @@ class Series(Table):
         dated = days >= 0
         if dated.any():
             self.by_day.put(days[dated].astype(np.int64), local[dated], value[dated])
-        return newest
+        return np.asarray(newest)
 
     def _sort_in(self, rows: IntArray, time: FloatArray, value: FloatArray) -> None:
         """Take in readings that are not newer than what is known."""
@@ -257,7 +257,9 @@ class Series(Table):
 # -- what days tell; pure --------------------------------------------------------------------------
 
 
-def usual(days: FloatArray, age: IntArray, least_spread: FloatArray) -> tuple[FloatArray, FloatArray]:
+def usual(
+    days: FloatArray, age: IntArray, least_spread: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Median and robust spread of a person's own days.
 
     Parameters

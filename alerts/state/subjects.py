@@ -240,7 +240,7 @@ class States(Table):
         self.both[rows[other & ~np.isnan(self.value[rows])]] = True
         self.since[rows[other]] = time[other]
         self.value[rows], self.time[rows] = value, time
-        return newest
+        return np.asarray(newest)
 
     def forget(self, new_slot: IntArray) -> None:
         """Follow subjects to their new slots; states of those who are gone are dropped."""

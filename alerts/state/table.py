@@ -166,9 +166,7 @@ class ByColumn:
         at[at < 0] = beyond
         return row[at].astype(np.int64)
 
-    def put(
-        self, slots: NDArray[np.integer], small: NDArray[np.integer], rows: IntArray
-    ) -> None:
+    def put(self, slots: NDArray[np.integer], small: NDArray[np.integer], rows: IntArray) -> None:
         """Take in new pairs, none of them known and none twice."""
         for number in numbers_in(small).tolist():
             mine = np.flatnonzero(small == number)
@@ -288,7 +286,7 @@ def numbers_in(small: NDArray[np.integer]) -> IntArray:
 
 def exact(values: NDArray[np.floating]) -> FloatArray:
     """Return numbers kept in four bytes as the decimal fractions that were measured."""
-    return np.round(values.astype(np.float64), DECIMALS)
+    return np.asarray(np.round(values.astype(np.float64), DECIMALS), dtype=np.float64)
 
 
 def renumbered(keep: Sequence[int] | IntArray, size: int) -> IntArray:

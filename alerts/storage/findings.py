@@ -306,10 +306,8 @@ class _Places:
         if one.subject == "site":
             site = self._sites.get(one.subject_no)
             return None if site is None else (_setting(None, site), False)
-        if one.subject == "person":
-            home_no = self._people.get(one.subject_no)
-        else:
-            home_no = one.home_no
+        of_person = one.subject == "person"
+        home_no = self._people.get(one.subject_no) if of_person else one.home_no
         home = self._homes.get(home_no) if home_no else None
         if home is not None:
             return _setting(home_no, home), one.subject == "home" and home[3] > 1

@@ -1,4 +1,4 @@
-"""What the memory of the rules is made from: the register, stored readings, checkpoints, the log."""
+"""What the rules' memory is made from: the register, stored readings, checkpoints, the log."""
 
 from __future__ import annotations
 
@@ -200,7 +200,10 @@ class Rebuilding:
             found = self._db.execute(_PRESENCE, [since]).fetchall()
         return [
             ports.Presence(
-                device_no=r[0], state=r[1], battery=r[2], seen_at=r[3],
+                device_no=r[0],
+                state=r[1],
+                battery=r[2],
+                seen_at=r[3],
                 cadence=r[4] if isinstance(r[4], dict) else None,
             )
             for r in found

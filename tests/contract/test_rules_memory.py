@@ -373,7 +373,9 @@ def test_a_score_speaks_for_the_limits_and_the_reason_is_kept(here: Homes, obs: 
     assert (rule, severity) == ("news2", "emergency")
     assert homes.kinds(here.url) == ["raised", "muted", "muted"]
     with homes.connect(here.url) as db:
-        muted = db.execute("SELECT rule_id, reason FROM alerts.decision ORDER BY rule_id").fetchall()
+        muted = db.execute(
+            "SELECT rule_id, reason FROM alerts.decision ORDER BY rule_id"
+        ).fetchall()
     assert [r for r, _ in muted] == ["limits.body_temperature", "limits.heart_rate"]
     assert muted[1][1] == (
         f"Heart rate 135 /min at {words_at(now)}, upper limit 100 /min (default)."
