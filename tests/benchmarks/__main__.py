@@ -25,6 +25,7 @@ import psutil
 import psycopg
 
 from ingest.kernel import observation
+from tests.benchmarks import rules
 from tests.support import watching
 from tests.support.broker import Broker
 from tests.support.whole_hub import WholeHub, whole_hub
@@ -262,63 +263,6 @@ def _role(command: list[str]) -> str:
     return "database" if "postgres" in text else "broker" if "mosquitto" in text else "other"
 
 
-def _rules_score() -> dict[str, float]:
-    """NEWS2 over complete rows beside a plain scorer in Python, one row at a time."""
-    from alerts.rules import early_warning, pack, registry
-
-    chart = registry.load().of(pack.ScoreRule)[0].chart
-    rng = np.random.default_rng(1)
-    n = 300_000
-    columns = {
-        "resp_rate": rng.integers(8, 30, n).astype(float),
-        "spo2": rng.integers(85, 100, n).astype(float),
-        "on_oxygen": rng.integers(0, 2, n).astype(float),
-        "systolic": rng.integers(80, 230, n).astype(float),
-        "heart_rate": rng.integers(38, 140, n).astype(float),
-        "acvpu": np.where(rng.random(n) < 0.02, 1.0, 0.0),
-        "body_temperature": rng.integers(345, 400, n) / 10,
-    }
-    scale2 = np.zeros(n, dtype=bool)
-    early_warning.score(chart, columns, scale2)
-    began = time.perf_counter()
-    scores = early_warning.score(chart, columns, scale2)
-    vectorised = n / (time.perf_counter() - began)
-    rows = list(zip(*(columns[k][:20_000].tolist() for k in columns), strict=True))
-    began = time.perf_counter()
-    plain = [_plain_news2(*row) for row in rows]
-    reference = len(rows) / (time.perf_counter() - began)
-    assert plain == scores.total[:20_000].tolist()
-    return {
-        "patients_per_s": round(vectorised),
-        "plain_python_per_s": round(reference),
-        "ratio": round(vectorised / reference, 2),
-    }
-
-
-def _plain_news2(
-    rate: float, spo2: float, oxygen: float, systolic: float, pulse: float, acvpu: float,
-    temperature: float,
-) -> int:  # fmt: skip
-    """The chart of RCP 2017 (SpO2 scale 1), row by row: the reference, not the product."""
-    total = 3 if rate <= 8 else 1 if rate <= 11 else 0 if rate <= 20 else 2 if rate <= 24 else 3
-    total += 3 if spo2 <= 91 else 2 if spo2 <= 93 else 1 if spo2 <= 95 else 0
-    total += 2 if oxygen else 0
-    total += (
-        3 if systolic <= 90 else 2 if systolic <= 100 else 1 if systolic <= 110
-        else 0 if systolic <= 219 else 3
-    )  # fmt: skip
-    total += (
-        3 if pulse <= 40 else 1 if pulse <= 50 else 0 if pulse <= 90 else 1 if pulse <= 110
-        else 2 if pulse <= 130 else 3
-    )  # fmt: skip
-    total += 3 if acvpu else 0
-    total += (
-        3 if temperature <= 35.0 else 1 if temperature <= 36.0 else 0 if temperature <= 38.0
-        else 1 if temperature <= 39.0 else 2
-    )  # fmt: skip
-    return total
-
-
 class Pairs:
     """A figure and its reference, measured one after the other several times."""
 
@@ -392,11 +336,7 @@ def run(sizes: Sizes) -> dict[str, Any]:
                 "unit": "durable readings/s",
             },
         },
-        "rules": {
-            "score": _rules_score(),
-            "sweep": {"note": "comes with the rules core"},
-            "backtest": {"note": "comes with the rules core"},
-        },
+        "rules": rules.run(rules.QUICK if sizes is QUICK else rules.FULL),
         "alarm_latency_ms": {"idle": idle, "under_load": loaded},
         "memory_pss_mb": {
             "hub_idle": round(sum(idle_memory.values()), 1),
@@ -490,11 +430,10 @@ def table(figures: dict[str, Any]) -> str:
          memory["hub_idle"] <= 600),
         ("memory, gateway loaded", f"{memory['gateway_loaded']} MB", "<= 150 MB",
          (memory["gateway_loaded"] or 1e9) <= 150),
-        ("NEWS2", f"{figures['rules']['score']['patients_per_s']}/s = "
-         f"{figures['rules']['score']['ratio']}x", "(rules core)", None),
+        *rules.table(figures["rules"]),
     ]  # fmt: skip
     mark = {True: "met", False: "NOT MET", None: ""}
-    lines = [f"{a:<30}{b:<28}{c:<14}{mark[d]}" for a, b, c, d in rows]
+    lines = [f"{a:<30}{b:<34}{c:<16}{mark[d]}" for a, b, c, d in rows]
     profile = single["two_gateways"]["cpu_us_per_message"]
     total, cores = sum(profile.values()), figures["machine"]["cores"]
     parts = ", ".join(f"{role} {us:g}" for role, us in profile.items())

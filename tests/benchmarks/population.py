@@ -147,6 +147,11 @@ def _marks(number: np.ndarray) -> np.ndarray:
     return np.array([plans.MARKS[name] for name in MARKS], dtype=np.uint32)[number % 4]
 
 
+def marks_of(number: int) -> int:
+    """Return the marks of one person, or of the home of the same number."""
+    return int(plans.MARKS[MARKS[number % 4]])
+
+
 def _series(memory: Memory, number: np.ndarray, rng: np.random.Generator, now: float) -> None:
     """Remember vital signs, in the order of nobody's number: as they came."""
     pairs = [
@@ -309,7 +314,7 @@ def days(people: int, count: int, *, seed: int = 6) -> Rows:
     """Return the readings of some days, in the order of their times.
 
     Everybody's vital signs once a day, within two hours of their own time; every battery once a
-    day; in homes with sensors 60 motions a day and 4 openings of the door, of a minute each, and the
+    day; in homes with sensors 60 motions a day, 4 openings of the door of a minute each, and the
     temperature of each of four rooms every hour. One vital sign in 500 is far from usual.
     """
     rng = np.random.default_rng(seed)
