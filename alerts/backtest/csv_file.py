@@ -183,9 +183,8 @@ def _csv_value(quantity: vitals.Quantity, text: str) -> float:
     if quantity.codes:
         if len(text) == 1 and text.upper() in quantity.codes:
             return float(quantity.codes.index(text.upper()))
-        raise _BadRowError(
-            f"value '{text[:60]}': {quantity.name} is one of {'|'.join(quantity.codes)}"
-        )
+        letters = ", ".join(quantity.codes)
+        raise _BadRowError(f"value '{text[:60]}': {quantity.name} is one of {letters}")
     if text.lower() in _YES and quantity.kind is not vitals.ValueKind.NUMBER:
         return _YES[text.lower()]
     if quantity.kind is vitals.ValueKind.BOOLEAN:

@@ -23,6 +23,8 @@ COLUMNS: Final = (
 )  # fmt: skip
 _DPI: Final = 100
 _COLOURS: Final = ("#1d5d8c", "#b3541e", "#5b7f3a", "#7a4f8a", "#8a8a2a", "#444444")
+_FEWEST_DRAWN: Final = 20
+"""Labelled days of a type below which a line says nothing. Unsourced."""
 Plots = Mapping[str, bytes]
 """Name of a plot -> PNG."""
 
@@ -145,7 +147,8 @@ def plots(sides: Mapping[str, Mapping[str, Any]], points: Sequence[Point]) -> Pl
     """Draw what a report shows."""
     out = {"burden": _burden(sides), "funnel": _funnel(sides)}
     if points:
-        out["recall"] = _recall(points)
+        side = next(iter(sides.values()))
+        out["recall"] = _recall(points, side["label_rows"] / max(side["person_days"], 1))
     return out
 
 
@@ -213,28 +216,30 @@ def _funnel(sides: Mapping[str, Mapping[str, Any]]) -> bytes:
     return _png(figure)
 
 
-def _recall(points: Sequence[Point]) -> bytes:
-    """Draw recall against alerts for nurses, one line a type of label that has quantities."""
+def _recall(points: Sequence[Point], labels_per_day: float) -> bytes:
+    """Draw recall against alerts for nurses, one line a type of label that is often enough."""
     figure, axes = _figure(8, 5)
-    kinds = [k for k, s in points[0].scores.items() if s.about]
+    kinds = [k for k, s in points[0].scores.items() if s.about and s.labelled >= _FEWEST_DRAWN]
+    x = [p.nurse.per_day for p in points]
     for n, kind in enumerate(kinds):
-        x = [p.nurse.per_day for p in points]
-        y = [p.scores[kind].recall for p in points]
-        reach = [_reach(p.scores[kind].recall, p.scores[kind].recall_95) for p in points]
-        labelled = points[0].scores[kind].labelled
-        axes.errorbar(x, y, yerr=list(zip(*reach, strict=True)), marker="o", markersize=4,
-                      capsize=2, elinewidth=0.7, color=_COLOURS[n % len(_COLOURS)],
-                      label=f"{kind} ({labelled} days)")  # fmt: skip
+        scores = [p.scores[kind] for p in points]
+        axes.plot(x, [s.recall for s in scores], marker="o", markersize=4, color=_COLOURS[n % 6],
+                  label=f"{kind} ({scores[0].labelled} days)")  # fmt: skip
+        axes.fill_between(
+            x, [s.recall_95[0] for s in scores], [s.recall_95[1] for s in scores],
+            color=_COLOURS[n % 6], alpha=0.15, linewidth=0,
+        )  # fmt: skip
     shipped = next((p for p in points if p.factor == 1.0), None)
-    if shipped is not None:
-        axes.axvline(shipped.nurse.per_day, color="#888888", linewidth=0.8, linestyle=":")
-        axes.annotate("packs as they are", (shipped.nurse.per_day, 1.03), fontsize=8,
-                      ha="left", color="#555555")  # fmt: skip
-    axes.set_ylim(-0.02, 1.08)
+    marks = [] if shipped is None else [(shipped.nurse.per_day, "packs as they are")]
+    for at, said in [*marks, (labels_per_day, "clinicians' labels")]:
+        axes.axvline(at, color="#888888", linewidth=0.8, linestyle=":")
+        axes.annotate(said, (at, 1.04), fontsize=8, ha="center", color="#555555")
+    axes.set_ylim(-0.02, 1.09)
     axes.set_xlim(left=0)
     axes.set_xlabel("alerts for nurses per person-day, all rules together")
     axes.set_ylabel("share of labelled person-days with an alert open")
-    axes.legend(frameon=False, loc="lower right", fontsize=9)
+    if kinds:
+        axes.legend(frameon=False, loc="lower right", fontsize=9)
     return _png(figure)
 
 
