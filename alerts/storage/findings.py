@@ -144,7 +144,9 @@ class Writer:
         if before is None:
             if one.outcome is not model.Outcome.CLEAR:
                 alert = self._alert(db, one, setting, title=title, reason=reason, at=at)
-                ledger.apply(lifecycle.raised(alert, now=at, detail=_detail(one)))
+                rule = self._rules.get(one.rule_id)
+                what = {"protocol": rule.protocol} if rule is not None and rule.protocol else {}
+                ledger.apply(lifecycle.raised(alert, now=at, detail={**_detail(one), **what}))
                 paged[episode] = now
             return
         if one.outcome is model.Outcome.CLEAR:

@@ -430,6 +430,10 @@ def test_a_condition_registered_later_brings_its_pack(here: Homes, obs: Writer) 
     ((rule, severity, reason),) = homes.alerts(here.url, "rule_id, severity, reason")
     assert (rule, severity) == ("diabetes.hypoglycaemia", "urgent")
     assert reason == f"Capillary glucose 3.1 mmol/L at {words_at(now)} (below 4 mmol/L)."
+    with homes.connect(here.url) as db:
+        row = db.execute("SELECT detail ->> 'protocol' FROM alerts.event").fetchone()
+    assert row is not None
+    assert row[0].startswith("treat at once")
 
 
 def test_somebody_who_leaves_the_register_is_forgotten_and_nobody_else(
