@@ -30,8 +30,14 @@ SPEAKS: dict[str, dict[str, dict[str, str]]] = {  # scenario -> pack -> home -> 
 }
 FELL = {"packs-15": "fall", "packs-16": "fall"}
 """Both of these homes have a fall; only for one of them it is not the first."""
-LIT, DARK = "light-2", "light-1"
-"""The light of the home that is light enough, and the one that has to be switched on."""
+TOO_SLOW = {
+    "equipment": "silence takes 30 min on the hub's clock, mains power lost 10 min",
+    "falls": "nothing moving after a fall takes 15 min on the hub's clock",
+    "inactivity": "stillness and being away count only while the hub listens: hours",
+}
+"""What a pack has besides, and why it can't be shown in a minute and a half."""
+DARK = "light-1"
+"""The light that has to be switched on; the one next door hangs where it is light enough."""
 LIGHT_HOME = "packs-night-1"
 
 
