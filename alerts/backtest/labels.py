@@ -83,7 +83,7 @@ def read(path: Path, source: Source) -> Labels:
                     " patient_id,date,type"
                 )
             for row in reader:
-                day = _day(row["date"] or "")
+                day = day_of(row["date"] or "")
                 kind = (row["type"] or "").strip()
                 if day is None or not kind:
                     refused.append(
@@ -107,7 +107,8 @@ def read(path: Path, source: Source) -> Labels:
     )  # fmt: skip
 
 
-def _day(text: str) -> int | None:
+def day_of(text: str) -> int | None:
+    """Return the date of a text as written, days since 1970-01-01; None where it is none."""
     try:
         return datetime.fromisoformat(text.strip()).date().toordinal() - _EPOCH
     except ValueError:
