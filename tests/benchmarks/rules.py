@@ -14,12 +14,13 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from alerts.backtest import run as backtest_run
-from alerts.backtest import sources
+from alerts.backtest import sources, tihm
 from alerts.engine import Engine
 from alerts.rules import early_warning, pack, registry
 from alerts.state.memory import taken_by_hand
@@ -296,9 +297,9 @@ def backtest(sizes: Sizes) -> dict[str, Any]:
     """All packs over generated days with a virtual clock, beside a subset in plain Python.
 
     The reference judges one event at a time, on some of the people. It has every condition of the
-    packs, totals of NEWS2, default limits, days, activity by hour, promises and the hourly clock over homes;
-    it lacks muting, lengths of time that something must last, late readings, outages of sites, and
-    the evidence that is told.
+    packs, totals of NEWS2, default limits, days, activity by hour, promises and the hourly clock
+    over homes; it lacks muting, lengths of time that something must last, late readings, outages of
+    sites, and the evidence that is told.
     """
     step = 3_600.0
     people, days = sizes.backtest_people, sizes.backtest_days
@@ -354,6 +355,16 @@ def _command(people: int, rows: Rows) -> dict[str, Any]:
     took = seconds(lambda: backtest_run.run(source, registry.load()))
     return {"events": int(part.size), "clock_step_s": backtest_run.STEP_S,
             "events_per_s": round(part.size / took)}  # fmt: skip
+
+
+def recorded(folder: Path) -> dict[str, Any]:
+    """All packs over recorded homes, as ``telecare rules backtest --source tihm:DIR`` does it."""
+    took = []
+    for _ in range(3):
+        began = time.perf_counter()
+        found = backtest_run.run(tihm.read(folder), registry.load())
+        took.append(time.perf_counter() - began)
+    return {"seconds": _median(took, 2), "events": found.rows, "episodes": len(found.episodes)}
 
 
 def _run(engine: Engine, rows: Rows, step: float) -> int:
@@ -420,6 +431,9 @@ def table(figures: dict[str, Any]) -> list[tuple[str, str, str, bool | None]]:
                 one["events_per_s"] >= 1e6 and one["ratio"] >= 10,
             )
         )
+    if one := figures.get("recorded"):
+        out.append(("recorded homes, all packs", f"{one['seconds']} s for {one['events']} events",
+                    "<= 60 s", one["seconds"] <= 60))  # fmt: skip
     return out
 
 
@@ -434,8 +448,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.rules")
     parser.add_argument("--quick", action="store_true", help="smaller sizes")
     parser.add_argument("--only", nargs="*", default=(), choices=sorted(PARTS))
+    parser.add_argument("--tihm", type=Path, help="recorded homes to run over too")
     given = parser.parse_args()
     figures = run(QUICK if given.quick else FULL, tuple(given.only))
+    if given.tihm:
+        figures["recorded"] = recorded(given.tihm)
     print(lines(table(figures)), file=sys.stderr)
     machine = {"cores": os.cpu_count(), "load": [round(x, 2) for x in os.getloadavg()]}
     print(json.dumps({"machine": machine, "rules": figures}, indent=2))
