@@ -21,7 +21,11 @@ SPEAKS: dict[str, dict[str, dict[str, str]]] = {  # scenario -> pack -> home -> 
         "telecare": {"packs-17": "sos"},
         "inactivity": {"packs-19": "inactivity.still_in_bed"},
         "environment": {"packs-21": "environment.cold", "packs-23": "smoke"},
-        "equipment": {"packs-25": "equipment.battery_low", "packs-27": "equipment.tamper"},
+        "equipment": {
+            "packs-25": "equipment.battery_low",
+            "packs-27": "equipment.tamper",
+            "packs-31": "equipment.mains_lost",
+        },
         "care plan": {"packs-29": "care_plan.early"},
     },
     "packs_night": {
@@ -31,7 +35,7 @@ SPEAKS: dict[str, dict[str, dict[str, str]]] = {  # scenario -> pack -> home -> 
 FELL = {"packs-15": "fall", "packs-16": "fall"}
 """Both of these homes have a fall; only for one of them it is not the first."""
 TOO_SLOW = {
-    "equipment": "silence takes 30 min on the hub's clock, mains power lost 10 min",
+    "equipment": "silence takes at least 30 min on the hub's clock",
     "falls": "nothing moving after a fall takes 15 min on the hub's clock",
     "inactivity": "stillness and being away count only while the hub listens: hours",
 }
