@@ -81,7 +81,11 @@ def write(
     for name, png in pictures.items():
         written.append(path.with_name(f"{path.stem}-{name}.png"))
         written[-1].write_bytes(png)
-    tables = {"curve": curve(points), "homes": homes(next(iter(sides.values())))}
+    first = next(iter(sides.values()))
+    tables = {
+        "curve": curve(points), "homes": homes(first),
+        "rules": [{"rule": r, **_flat(f)} for r, f in first["by_rule"].items()],
+    }  # fmt: skip
     for name, rows in tables.items():
         if rows:
             written.append(path.with_name(f"{path.stem}-{name}.csv"))
