@@ -376,7 +376,9 @@ class Engine:
             rows = open_.index.find(ends, one.column)
             due = open_.clearing_at[rows] + one.timing.clear
             table.due[ends] = np.minimum(table.due[ends], due)
-        muted = self._muted(one, phase, slots, rank, step.worse)
+        # what has an alert of its own goes on in that: else nobody would be told that it is over
+        own = (byte & conditions.RANK > 0) & (byte & conditions.MUTED == 0)
+        muted = self._muted(one, phase, slots, rank, step.worse & ~own)
         news = np.flatnonzero(step.worse | step.renew | step.clear)
         if not news.size:
             return

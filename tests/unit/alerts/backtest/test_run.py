@@ -11,7 +11,7 @@ import numpy as np
 
 from alerts.backtest import csv_file, run
 from alerts.backtest.sources import Source
-from alerts.rules import registry
+from alerts.rules import pack, registry
 from ingest.kernel.observation import Rows
 
 RULES = registry.load()
@@ -115,3 +115,44 @@ def test_the_day_of_a_reading_is_the_homes_own(tmp_path: Path) -> None:
 def test_impossible_readings_are_counted_and_raise_no_limit(tmp_path: Path) -> None:
     found = run.run(source(tmp_path, f"ada,{at(hours=1)},heart_rate,900,,"), RULES)
     assert (found.crossings.raw, found.crossings.plausible, found.episodes) == (1, 0, [])
+
+
+TWO = """
+id = "two"
+version = "1"
+title = "Two"
+approver = "none"
+review_by = 2027-01-01
+source = "test"
+[[rule]]
+id = "a"
+title = "A"
+severity = "urgent"
+when = "spo2 < 90"
+team = "district_nursing"
+audience = "nurse"
+source = "test"
+mutes = ["b"]
+[[rule]]
+id = "b"
+title = "B"
+levels = [{ severity = "soon", when = "heart_rate > 100" },
+          { severity = "urgent", when = "heart_rate > 120" }]
+clear = "heart_rate < 95"
+team = "district_nursing"
+audience = "nurse"
+source = "test"
+"""
+
+
+def test_an_alert_that_gets_worse_beside_one_that_would_mute_it_is_still_told_to_be_over(
+    tmp_path: Path,
+) -> None:
+    one = pack.parse(TWO, file="two.toml")
+    rules = registry.Registry({one.id: one}, {r.id: r for r in one.rules})
+    readings = (("heart_rate", 110), ("spo2", 80), ("heart_rate", 130), ("heart_rate", 80))
+    lines = [f"ada,{at(minutes=n)},{q},{v},," for n, (q, v) in enumerate(readings)]
+    found = {e.rule_id: e for e in run.run(source(tmp_path, *lines), rules).episodes}
+    assert found["b"].cleared_at == BEGIN.timestamp() + 180
+    assert (found["b"].severity, found["b"].told) == ("urgent", 2)
+    assert found["a"].cleared_at is None
