@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from alerts import explaining, model, signals, silence
 from alerts.care_plans import CarePlans
 from alerts.plan import WIDE, Compiled, Plan
-from alerts.rules import early_warning, language
+from alerts.rules import early_warning, language, vocabulary
 from alerts.rules.language import Signal
 from alerts.state import activity, conditions
 from alerts.state.memory import Memory
@@ -198,6 +198,14 @@ class Engine:
             slot, column, time = slot[last], column[last], time[last]
             value, judged = value[last], judged[last]
         rows = m.series.meet(slot, column, self.plan.dated)
+        again = column == _FALL
+        if again.any():  # a detector that tells one fall twice has not seen two
+            apart = np.abs(time[again, None] - m.series.time[rows[again]])
+            again[again] = (apart < vocabulary.SPELL_S).any(axis=1)
+            slot, column, time = slot[~again], column[~again], time[~again]
+            value, judged, rows = value[~again], judged[~again], rows[~again]
+            if not rows.size:
+                return
         local = m.zones.local(time, m.people.zone[slot])
         newest = m.series.put(rows, time, local, value)
         first = np.r_[True, slot[1:] != slot[:-1]]

@@ -282,7 +282,7 @@ def severity_again(rule: pack.Rule, facts: Sequence[model.Fact]) -> model.Severi
     if not isinstance(rule, pack.ConditionRule):
         return None
     env, found = Again.of(facts), None
-    for level in rule.levels:
-        if language.judge(level.when, env)[0][0]:
-            found = level.severity
+    for each in rule.levels:
+        if language.judge(each.when, env)[0][0]:
+            found = each.severity
     return found
