@@ -135,7 +135,8 @@ class Engine:
             self.memory.people.widen("phase", max(1, len(self.plan.person) + len(self.care_plans)))
             self.memory.learn_parts({})  # triggers may ask new questions
             # what a trigger asks of the home or the clock is judged without any reading
-            asked = self.memory.people.rows(np.array([p.no for p in people if p.triggers], np.int64))
+            numbers = np.array([p.no for p in people if p.triggers], np.int64)
+            asked = self.memory.people.rows(numbers)
             self.memory.people.due[asked] = -np.inf
 
     def unknown(self, rows: Rows) -> tuple[IntArray, IntArray, IntArray]:
@@ -320,7 +321,7 @@ class Engine:
             fit &= alone == applies.alone
         if not one.parameters:
             return slots[fit], at[fit], None
-        mine, numbers = self.care_plans.parameters(one, people.no[slots[fit]])
+        mine, numbers = self.care_plans.parameters(one, people.no[slots[fit]].astype(np.int64))
         return slots[fit][mine], at[fit][mine], numbers
 
     # -- one rule -------------------------------------------------------------------------------
@@ -341,23 +342,7 @@ class Engine:
         table, open_ = self.memory.subjects(kind), self.memory.open[kind]
         phase = table.phase
         byte = phase[slots, one.column]
-        scores: early_warning.Scores | None = None
-        if one.score is not None:
-            scores = explaining.scores(one, env, self.memory.people.scale2[slots])
-            level = scores.level
-            ranks = np.array([0, 0, one.score.severity_single.rank,
-                              one.score.severity_medium.rank, one.score.severity.rank])  # fmt: skip
-            rank = ranks[level + 1]
-            false = level == 0
-        else:
-            rank = np.zeros(slots.size, dtype=np.int64)
-            false = np.zeros(slots.size, dtype=bool)
-            for each in one.condition.levels:
-                yes = language.certainly(each.when, env)
-                if yes.any():
-                    rank = np.where(yes, each.severity.rank, rank)
-            if (byte & conditions.PENDING).any():  # else it says nothing to anybody
-                false = language.judge(one.condition.levels[0].when, env)[1]
+        rank, false, scores = self._ranked(one, env, byte, slots)
         if not (rank.any() or byte.any()):
             return
         over = self._over(one, env, byte, scores, slots, kind) if byte.any() else false & False
@@ -372,18 +357,8 @@ class Engine:
         )  # fmt: skip
         if scores is not None:
             self._remember_basis(one, slots, scores, step.worse | step.renew)
-        if step.pending.any() and kind != "person":
-            wait = slots[step.pending]
-            rows = open_.index.find(wait, one.column)
-            due = np.maximum(
-                open_.pending_at[rows] + one.timing.wait, open_.raised_at[rows] + one.timing.again
-            )
-            table.due[wait] = np.minimum(table.due[wait], due)
-        if one.timing.clear and kind != "person":
-            ends = slots[phase[slots, one.column] & conditions.CLEARING != 0]
-            rows = open_.index.find(ends, one.column)
-            due = open_.clearing_at[rows] + one.timing.clear
-            table.due[ends] = np.minimum(table.due[ends], due)
+        if kind != "person":
+            self._wake_for(kind, one, slots, step)
         # what has an alert of its own goes on in that: else nobody would be told that it is over
         own = (byte & conditions.RANK > 0) & (byte & conditions.MUTED == 0)
         muted = self._muted(one, phase, slots, rank, step.worse & ~own)
@@ -398,6 +373,41 @@ class Engine:
         )  # fmt: skip
         if step.clear.any() and one.mutes:
             yield from self._unmute(kind, one, slots[step.clear], now)
+
+    def _ranked(
+        self, one: Compiled, env: Any, byte: NDArray[np.uint8], slots: IntArray
+    ) -> tuple[IntArray, BoolArray, early_warning.Scores | None]:
+        """Return how bad it certainly is, where it certainly isn't, and the scores of a score."""
+        if one.score is not None:
+            scores = explaining.scores(one, env, self.memory.people.scale2[slots])
+            ranks = np.array([0, 0, one.score.severity_single.rank,
+                              one.score.severity_medium.rank, one.score.severity.rank])  # fmt: skip
+            return ranks[scores.level + 1], scores.level == 0, scores
+        rank = np.zeros(slots.size, dtype=np.int64)
+        false = np.zeros(slots.size, dtype=bool)
+        for each in one.condition.levels:
+            yes = language.certainly(each.when, env)
+            if yes.any():
+                rank = np.where(yes, each.severity.rank, rank)
+        if (byte & conditions.PENDING).any():  # else it says nothing to anybody
+            false = language.judge(one.condition.levels[0].when, env)[1]
+        return rank, false, None
+
+    def _wake_for(self, kind: str, one: Compiled, slots: IntArray, step: conditions.Step) -> None:
+        """Have the clock look again when a length of time of a rule is over."""
+        table, open_ = self.memory.subjects(kind), self.memory.open[kind]
+        if step.pending.any():
+            wait = slots[step.pending]
+            rows = open_.index.find(wait, one.column)
+            due = np.maximum(
+                open_.pending_at[rows] + one.timing.wait, open_.raised_at[rows] + one.timing.again
+            )
+            table.due[wait] = np.minimum(table.due[wait], due)
+        if one.timing.clear:
+            ends = slots[table.phase[slots, one.column] & conditions.CLEARING != 0]
+            rows = open_.index.find(ends, one.column)
+            due = open_.clearing_at[rows] + one.timing.clear
+            table.due[ends] = np.minimum(table.due[ends], due)
 
     def _over(
         self,
@@ -439,7 +449,9 @@ class Engine:
         phase[hit, one.column] |= conditions.MUTED
         return by
 
-    def _unmute(self, kind: str, one: Compiled, slots: IntArray, now: float) -> Iterator[model.Finding]:
+    def _unmute(
+        self, kind: str, one: Compiled, slots: IntArray, now: float
+    ) -> Iterator[model.Finding]:
         """Let rules speak for themselves again where the one that spoke for them has cleared."""
         table = self.memory.subjects(kind)
         for column in one.mutes:
@@ -505,7 +517,7 @@ class Engine:
         yes = rows["value"] > 0
         bed_exit = (quantity == _BED) & ~yes
         inside = ((quantity == _MOTION) & yes) | ((quantity == _DOOR) & ~door_out & yes)
-        inside |= (quantity == _BED) | ((quantity == _CHAIR))
+        inside |= (quantity == _BED) | (quantity == _CHAIR)
         if door_out.any():
             np.maximum.at(m.homes.door, slot[door_out], rows["time"][door_out])
             wake = slot[door_out]
@@ -530,7 +542,12 @@ class Engine:
         self._count(slot, time, part, bed_exit, moves)
 
     def _count(
-        self, slot: IntArray, time: FloatArray, part: IntArray, bed_exit: BoolArray, moves: BoolArray
+        self,
+        slot: IntArray,
+        time: FloatArray,
+        part: IntArray,
+        bed_exit: BoolArray,
+        moves: BoolArray,
     ) -> None:
         m = self.memory
         local = m.zones.local(time, m.homes.zone[slot])

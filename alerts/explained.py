@@ -19,7 +19,7 @@ def lines(
     yield f"  rule {alert.rule_id} {alert.rule_version}; routed because: {alert.routed_because}"
     rule = rules.get(alert.rule_id)
     if alert.source is not model.Source.RULE:
-        yield f"  It comes from a {alert.source}, not from a condition: nothing is to be worked out."
+        yield f"  It comes from a {alert.source}, not from a condition: nothing to work out."
         if isinstance(rule, pack.AlarmRule):
             yield "  An emergency pages whatever its value, its age and everything else."
         yield f"  {alert.reason}"

@@ -104,7 +104,8 @@ def _about(
                  "part": int(memory.homes.place[slot])}  # fmt: skip
     else:
         where = {"person_no": int(memory.devices.person[slot]) or None,
-                 "home_no": int(memory.devices.home[slot]) or None, "device_no": number}  # fmt: skip
+                 "home_no": int(memory.devices.home[slot]) or None,
+                 "device_no": number}  # fmt: skip
     if one.parameters:
         trigger = care_plans.trigger(one, number)
         return {"id": CarePlans.PREFIX + trigger.id, "title": trigger.title, "where": where,
@@ -225,7 +226,7 @@ def _since(memory: Memory, slot: int, quantity: str, moment: float) -> float | N
     return moment - last if np.isfinite(last) else None
 
 
-# -- made again -------------------------------------------------------------------------------------
+# -- made again ----------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)

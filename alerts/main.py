@@ -113,14 +113,18 @@ class Alerts:
             plan=lambda: plan.compile_packs(
                 packs.packs.values(),
                 plan.Defaults(
-                    fresh=s.alerts_latest_age_s, live=s.alerts_live_age_s,
+                    fresh=s.alerts_latest_age_s,
+                    live=s.alerts_live_age_s,
                     refresh=s.alerts_refresh_s,
                 ),
             ),
             packs=packs.digest,
             pace=reader.Pace(
-                tick=s.alerts_tick_s, pause=s.alerts_pause_s, balance=s.alerts_balance_s,
-                sweep=s.alerts_sweep_s, checkpoint=s.alerts_checkpoint_s,
+                tick=s.alerts_tick_s,
+                pause=s.alerts_pause_s,
+                balance=s.alerts_balance_s,
+                sweep=s.alerts_sweep_s,
+                checkpoint=s.alerts_checkpoint_s,
             ),
             clock=self._clock,
             rng=np.random.default_rng(),
@@ -146,9 +150,7 @@ class Alerts:
             metrics.LAG.labels("alarms").set(health.alarms_lag_s)
             if health.probe_age_s is not None:
                 metrics.PROBE.set(health.probe_age_s)
-            upkeep.hear(
-                health, lag_limit_s=s.alerts_lag_s, probe_limit_s=s.alerts_probe_age_s
-            )
+            upkeep.hear(health, lag_limit_s=s.alerts_lag_s, probe_limit_s=s.alerts_probe_age_s)
             upkeep.tell(
                 watchdog.judge(
                     health,

@@ -411,9 +411,9 @@ class Session:
 
     def _promised(self, said: Sequence[ports.Presence]) -> None:
         """Take in what devices say they will send, where they say something new."""
-        new = [p.device_no for p in said
-               if p.cadence is not None and self._cadence.get(p.device_no) != p.cadence]  # fmt: skip
-        self._cadence.update({p.device_no: p.cadence for p in said if p.cadence is not None})
+        promised = {p.device_no: p.cadence for p in said if p.cadence is not None}
+        new = [no for no, cadence in promised.items() if self._cadence.get(no) != cadence]
+        self._cadence.update(promised)
         if new:
             known = self.engine.memory.homes.numbers
             homes = [h for h in self._log.store.homes_of(new) if known.row(h) >= 0]

@@ -104,6 +104,73 @@ def rules_explain(
             typer.echo(line)
 
 
+@rules.command("backtest")
+def rules_backtest(  # noqa: PLR0917  (a command's options, each by name)
+    source: Annotated[str, typer.Option(help="stored, tihm:DIR or csv:FILE.")],
+    out: Annotated[Path, typer.Option(help="Write the alerts here, as CSV.")],
+    pack: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="Only this pack, or a pack file; may be given again."),
+    ] = None,
+    packs_dir: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="A folder of packs instead of the shipped ones."),
+    ] = None,
+    begin: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--from", help="Received from: a date or an RFC 3339 time."),
+    ] = None,
+    end: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--to", help="Received before."),
+    ] = None,
+    labels: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="CSV of patient_id,date,type: days on which somebody found something."),
+    ] = None,
+    report: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Write a page with plots here; tables and pictures beside it."),
+    ] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Judge by two packs.")] = False,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Judge again with limits narrower and wider.")
+    ] = False,
+    step: Annotated[str, typer.Option(help="How often the virtual clock ticks.")] = "5 min",
+) -> None:
+    """Run packs over stored or file data with a virtual clock; nobody is told anything."""
+    from alerts import plan  # noqa: PLC0415
+    from alerts import settings as alert_settings  # noqa: PLC0415
+    from alerts.backtest import command  # noqa: PLC0415
+    from ingest.kernel.clock import SystemClock  # noqa: PLC0415
+
+    with terminal.told():
+        config = alert_settings.AlertsSettings()
+        code, lines = command.backtest(
+            source=source,
+            out=out,
+            packs=pack or (),
+            packs_dir=packs_dir or config.alerts_packs_dir,
+            begin=begin,
+            end=end,
+            label_file=labels,
+            report_file=report,
+            compare=compare,
+            sweep=sweep,
+            step=step,
+            defaults=plan.Defaults(
+                fresh=config.alerts_latest_age_s,
+                live=config.alerts_live_age_s,
+                refresh=config.alerts_refresh_s,
+            ),
+            database_url=config.require_database,
+            clock=SystemClock(),
+        )
+    for line in lines:
+        typer.echo(line, err=code != 0)
+    terminal.end(code)
+
+
 def _packs(folder: Path | None = None) -> registry.Registry:
     from alerts import settings as alert_settings  # noqa: PLC0415
     from alerts.rules import registry  # noqa: PLC0415

@@ -33,7 +33,9 @@ def _numbers(
             for name, line in _listed(key, value):
                 yield where, name, line, source
             for one in value if key in ("rule", "limit") else ():
-                yield from _numbers(one, str(one.get("id") or f"limit of {one['quantity']}"), source)
+                yield from _numbers(
+                    one, str(one.get("id") or f"limit of {one['quantity']}"), source
+                )
         elif (said := _value(key, value)) is not None:
             yield where, key, said, source
 

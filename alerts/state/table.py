@@ -164,7 +164,7 @@ class ByColumn:
         beyond = row.size - 1
         at = np.minimum(slots, beyond)
         at[at < 0] = beyond
-        return row[at].astype(np.int64)
+        return np.asarray(row[at], dtype=np.int64)
 
     def put(self, slots: NDArray[np.integer], small: NDArray[np.integer], rows: IntArray) -> None:
         """Take in new pairs, none of them known and none twice."""

@@ -1,5 +1,6 @@
 """The rules core: each shipped rule on both sides of its numbers, lateness, clearing, the clock."""
 
+# ruff: noqa: E501  (tables read best as such)
 from __future__ import annotations
 
 from datetime import datetime

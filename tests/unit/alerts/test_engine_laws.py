@@ -1,5 +1,6 @@
 """Laws of the rules core, on readings of any kind in any order."""
 
+# ruff: noqa: E501  (tables read best as such)
 from __future__ import annotations
 
 import random
@@ -41,7 +42,9 @@ VALUES = {
 }  # fmt: skip
 
 people = st.sampled_from([1, 2, 3, 4])
-flags = st.sampled_from([0] * 8 + [int(Quality.HISTORICAL), int(Quality.IMPLAUSIBLE), int(Quality.RETAINED)])
+flags = st.sampled_from(
+    [0] * 8 + [int(Quality.HISTORICAL), int(Quality.IMPLAUSIBLE), int(Quality.RETAINED)]
+)
 one_reading = st.sampled_from(sorted(VALUES)).flatmap(
     lambda name: st.builds(
         Reading, st.just(name), st.sampled_from(VALUES[name]), st.integers(0, 10).map(lambda n: n * STEP),
@@ -77,7 +80,9 @@ def about(finding: Finding) -> int:
 
 
 def sorted_(found: Iterable[Finding]) -> list[Finding]:
-    return sorted(found, key=lambda f: (f.subject, f.subject_no, f.rule_id, f.at, f.outcome, f.said))
+    return sorted(
+        found, key=lambda f: (f.subject, f.subject_no, f.rule_id, f.at, f.outcome, f.said)
+    )
 
 
 def shards(*numbers: int) -> list[int]:

@@ -161,9 +161,6 @@ def test_every_shipped_pack_has_a_home_in_which_it_speaks():
             {
                 "heart-failure-1": [
                     "heart_failure.swelling",
-                    "heart_failure.weight_drift",
-                    "heart_failure.weight_gain",
-                    "heart_failure.weight_week",
                 ]
             },
         ),
