@@ -253,10 +253,9 @@ def forget(memory: Memory, kind: str, number: int, rule_id: str, *, now: float) 
     mine = feeds[memory.feeds.told[feeds] == which]
     memory.feeds.told[mine] = 0
     # whoever closed it has looked: it is told again when the same time has passed once more
-    memory.feeds.due[mine] = now + np.maximum(
-        memory.plan.silences[_NAMES[which]].factor * memory.feeds.cadence[mine],
-        memory.plan.silences[_NAMES[which]].least_s,
-    )
+    rule = memory.plan.silences[_NAMES[which]]
+    cadence = memory.feeds.cadence[mine].astype(np.float64)  # four bytes hold no instant
+    memory.feeds.due[mine] = now + np.maximum(rule.factor * cadence, rule.least_s)
 
 
 def _feeds_of(memory: Memory, kind: str, number: int, rule_id: str) -> tuple[IntArray, int | None]:
