@@ -59,17 +59,29 @@ class CarePlans:
     def __len__(self) -> int:
         return len(self.rules)
 
-    def put(self, people: Sequence[Person]) -> None:
-        """Take in the triggers of people, instead of those they had."""
+    def put(self, people: Sequence[Person]) -> list[tuple[int, int]]:
+        """Take in the triggers of people, instead of those they had.
+
+        Returns
+        -------
+        list[tuple[int, int]]
+            Person and column of each trigger that is gone: what was told of it isn't told of
+            another trigger of the same form.
+        """
         touched: set[tuple[Any, ...]] = set()
+        gone: list[tuple[int, int]] = []
         for one in people:
-            for key in self._of_person.pop(one.no, ()):
-                self._forms[key].people.pop(one.no, None)
-                touched.add(key)
+            had = [(self._forms[k], self._forms[k].people.pop(one.no)[1].id)
+                   for k in self._of_person.get(one.no, ())]  # fmt: skip
+            touched.update(self._of_person.pop(one.no, ()))
             if one.triggers:
                 touched.update(self._put(one))
+            for form, name in had:
+                if one.no not in form.people or form.people[one.no][1].id != name:
+                    gone.append((one.no, form.one.column))
         for key in touched:
             self._forms[key].settle()
+        return gone
 
     def _put(self, one: Person) -> list[tuple[Any, ...]]:
         keys: list[tuple[Any, ...]] = []

@@ -131,13 +131,23 @@ class Engine:
         self.memory.put_people(people)
         self.memory.put_devices(devices)
         if people:
-            self.care_plans.put(people)
+            gone = self.care_plans.put(people)
             self.memory.people.widen("phase", max(1, len(self.plan.person) + len(self.care_plans)))
+            for number, column in gone:  # few: a clinician changed or took back a trigger
+                self._begin_anew(self.memory.people.numbers.row(number), column)
             self.memory.learn_parts({})  # triggers may ask new questions
             # what a trigger asks of the home or the clock is judged without any reading
             numbers = np.array([p.no for p in people if p.triggers], np.int64)
             asked = self.memory.people.rows(numbers)
             self.memory.people.due[asked] = -np.inf
+
+    def _begin_anew(self, slot: int, column: int) -> None:
+        """Forget all about one person's condition."""
+        self.memory.people.phase[slot, column] = 0
+        open_ = self.memory.open["person"]
+        row = open_.index.find(np.array([slot]), column)
+        row = row[row >= 0]
+        open_.pending_at[row] = open_.clearing_at[row] = np.inf
 
     def unknown(self, rows: Rows) -> tuple[IntArray, IntArray, IntArray]:
         """Return people, homes and devices of a batch that aren't here yet."""

@@ -88,7 +88,7 @@ def plan(known: Sequence[Span], wanted: Sequence[Wanted]) -> Plan:
     refused: list[Refused] = []
     spans: dict[datetime, tuple[int, Span]] = {}
     for position, want in enumerate(wanted):
-        start = want.start or _start(known, want)
+        start = want.start or _start(known, wanted, want)
         if start is None:
             refused.append(Refused(position=position, conflict=Conflict.NEEDS_START))
             continue
@@ -104,12 +104,16 @@ def plan(known: Sequence[Span], wanted: Sequence[Wanted]) -> Plan:
     return _fit(by_start, spans)
 
 
-def _start(known: Sequence[Span], want: Wanted) -> datetime | None:
-    """Return the start of a span that was written without one, None where that is not enough."""
+def _start(known: Sequence[Span], wanted: Sequence[Wanted], want: Wanted) -> datetime | None:
+    """Return the start of a span that was written without one, None where that is not enough.
+
+    What is wanted beside it counts as known: else loading the same again would find another start.
+    """
     if not known:
         return SINCE_EVER
     same = [span.start for span in known if span.holder == want.holder]
-    return min(same) if same else None
+    beside = [w.start for w in wanted if w.start is not None and w.holder == want.holder]
+    return min(same + beside) if same else None
 
 
 def _fit(known: dict[datetime, Span], wanted: dict[datetime, tuple[int, Span]]) -> Plan:

@@ -108,6 +108,15 @@ wanted_spans = st.builds(
 )
 
 
+def test_a_span_without_a_start_beside_an_earlier_one_of_the_same_holder_is_refused_each_time():
+    known = after([], assignments.plan([], [Wanted(holder=ADA, start=day(1), end=None)]))
+    both = [
+        Wanted(holder=ADA, start=None, end=None),
+        Wanted(holder=ADA, start=day(0), end=None),
+    ]
+    assert assignments.plan(known, both).refused
+
+
 @given(st.lists(st.lists(wanted_spans, max_size=4), max_size=5))
 def test_spans_never_overlap_and_loading_again_changes_nothing(loads):
     known: list[Span] = []
