@@ -1,5 +1,6 @@
 """What was promised and did not come: device, stream, reading, site; never early, never twice."""
 
+# ruff: noqa: E501  (tables read best as such)
 from __future__ import annotations
 
 import numpy as np

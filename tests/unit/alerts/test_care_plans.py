@@ -1,0 +1,144 @@
+"""Triggers of single people: one rule a form, a row of numbers a person."""
+
+# ruff: noqa: E501  (tables read best as such)
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerts import care_plans, plan
+from alerts.care_plans import CarePlans
+from alerts.model import Outcome
+from alerts.state.subjects import Person
+from tests.support.judging import MINUTE, NOW, SHIPPED, Hub, told
+
+RAISE, CLEAR = Outcome.RAISE, Outcome.CLEAR
+
+
+def trigger(when: str, *, id: str = "t", severity: str = "urgent", **more: str) -> dict[str, str]:
+    return {"id": id, "title": id, "severity": severity, "when": when} | more
+
+
+def person(no: int, *triggers: dict[str, str]) -> Person:
+    return Person(no=no, shard=no % 64, triggers=triggers)
+
+
+@pytest.fixture
+def plans() -> CarePlans:
+    return CarePlans(plan.compile_packs(SHIPPED.packs.values(), plan.Defaults()))
+
+
+def test_triggers_that_differ_in_numbers_only_are_one_rule(plans: CarePlans) -> None:
+    plans.put([person(n, trigger(f"glucose < {n / 10}", id=f"id{n}")) for n in range(30, 50)])
+    assert len(plans) == 1
+    (one,) = plans.rules
+    mine, numbers = plans.parameters(one, np.array([31, 7, 49]))
+    assert mine.tolist() == [0, 2]
+    assert numbers.tolist() == [[3.1, 3.1], [4.9, 4.9]]  # of its raising and of its end
+    assert plans.trigger(one, 31).id == "id31"
+    assert one.column == len(plans._plan.person)  # after the packs' rules
+
+
+@pytest.mark.parametrize(
+    "other",
+    [trigger("glucose > 4"), trigger("spo2 < 90"), trigger("glucose < 4", severity="soon"),
+     trigger("glucose < 4", clear="glucose > 5"), trigger("glucose < 4", **{"for": "1 h"}),
+     trigger("glucose < 4 and fall")],
+)  # fmt: skip
+def test_anything_else_that_differs_is_another_rule(
+    plans: CarePlans, other: dict[str, str]
+) -> None:
+    plans.put([person(1, trigger("glucose < 3")), person(2, other)])
+    assert len(plans) == 2
+
+
+def test_a_trigger_is_found_by_person_and_id(plans: CarePlans) -> None:
+    plans.put([person(1, trigger("glucose < 3", id="a"), trigger("glucose < 4", id="b"))])
+    columns = [plans.column(1, f"care_plan.{name}") for name in "abc"]
+    assert columns[0] != columns[1]
+    assert columns[2] is None
+    assert plans.column(2, "care_plan.a") is None
+
+
+def test_rules_are_woken_by_what_they_read(plans: CarePlans) -> None:
+    plans.put([person(1, trigger("glucose < 3 and symptom.dizzy > 1"))])
+    reads = {q: bool(plans.reading(np.array([plans._plan.column(q)])))
+             for q in ("glucose", "symptom.dizzy", "spo2")}  # fmt: skip
+    assert reads == {"glucose": True, "symptom.dizzy": True, "spo2": False}
+
+
+def test_new_triggers_take_the_place_of_the_old_ones(plans: CarePlans) -> None:
+    assert plans.put([person(1, trigger("glucose < 3")), person(2, trigger("glucose < 4"))]) == []
+    (one,) = plans.rules
+    assert plans.put([person(1, trigger("glucose < 3.5"))]) == []  # the same, with a new number
+    assert plans.parameters(one, np.array([1, 2]))[1][:, 0].tolist() == [3.5, 4.0]
+    assert plans.put([person(1)]) == [(1, one.column)]
+    assert plans.put([person(1)]) == []
+    assert plans.parameters(one, np.array([1, 2]))[0].tolist() == [1]
+    assert plans.put([person(2, trigger("glucose < 4", id="other"))]) == [(2, one.column)]
+    assert plans.put([person(2)]) == [(2, one.column)]
+    assert plans.parameters(one, np.array([1, 2]))[0].size == 0
+
+
+def test_what_cannot_be_read_is_counted_and_stops_nothing(plans: CarePlans) -> None:
+    wrong = [{}, {"id": "x"}, trigger("spo <"), trigger("glucose < 3", severity="red"),
+             {"id": 3, "title": [], "severity": None, "when": {}}]  # fmt: skip
+    plans.put([person(1, *wrong, trigger("glucose < 3"))])
+    assert len(plans) == 1
+    assert plans.unread == 5
+
+
+def test_too_many_forms_are_counted_and_the_first_ones_are_judged(plans: CarePlans) -> None:
+    forms = [f"gain(weight, '{n} d') > 2 and {q} > 50"
+             for n in range(1, 16) for q in ("heart_rate", "resp_rate", "systolic", "spo2", "weight",
+                                             "diastolic", "body_water", "humidity", "steps")]  # fmt: skip
+    plans.put([person(n, trigger(when)) for n, when in enumerate(forms, start=1)])
+    assert (len(plans), plans.unread) == (care_plans._MOST, len(forms) - care_plans._MOST)
+    plans.put([person(1_000, trigger(forms[0].replace("> 2 ", "> 3 ")))])  # a form that is known
+    assert plans.unread == len(forms) - care_plans._MOST
+
+
+values = st.integers(30, 200)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.dictionaries(st.integers(1, 40), values, min_size=1, max_size=20), st.data())
+def test_each_person_is_judged_by_their_own_number(bounds: dict[int, int], data) -> None:
+    one, readings = Hub(), []
+    for no, bound in bounds.items():
+        one.put(no, pregnant=True, triggers=[trigger(f"weight > {bound}", id=f"t{no}")])
+        readings.append(("weight", float(data.draw(values)), 0, no))
+    found = {f.person_no: f.rule_id for f in one.say(*readings)}
+    assert found == {no: f"care_plan.t{no}" for _, v, _, no in readings if v > bounds[no]}
+
+
+# -- in the engine --------------------------------------------------------------------------------
+
+
+def test_another_trigger_of_the_same_form_is_raised_though_the_old_one_was_told() -> None:
+    one = Hub().put(triggers=[trigger("glucose > 12", id="a")])
+    assert told(one.say(("glucose", 13.0)), "care_plan.a") == [RAISE]
+    one.put(triggers=[trigger("glucose > 11", id="b")])
+    assert told(one.say(("glucose", 13.0, -1)), "care_plan.b") == [RAISE]
+    one.put(triggers=[])
+    one.put(triggers=[trigger("glucose > 12", id="c")])
+    assert told(one.say(("glucose", 13.0, -2)), "care_plan.c") == [RAISE]
+
+
+def test_a_trigger_with_a_new_number_goes_on_as_the_same() -> None:
+    one = Hub().put(triggers=[trigger("glucose > 12")])
+    assert told(one.say(("glucose", 13.0)), "care_plan.t") == [RAISE]
+    one.put(triggers=[trigger("glucose > 11")])
+    assert told(one.say(("glucose", 13.0, -1)), "care_plan.t") == []
+    assert told(one.say(("glucose", 11.0, -2)), "care_plan.t") == [CLEAR]
+
+
+def test_what_another_trigger_waited_for_does_not_shorten_the_wait() -> None:
+    wait = {"for": "10 min"}
+    one = Hub().put(triggers=[trigger("glucose > 12", id="a", **wait)])
+    assert one.say(("glucose", 13.0)) == []
+    one.put(triggers=[trigger("glucose > 12", id="b", **wait)])
+    assert one.say(("glucose", 13.0), now=NOW + 11 * MINUTE) == []
+    assert told(one.say(("glucose", 13.0), now=NOW + 21 * MINUTE), "care_plan.b") == [RAISE]
