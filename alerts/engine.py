@@ -139,7 +139,8 @@ class Engine:
             # what a trigger asks of the home or the clock is judged without any reading
             numbers = np.array([p.no for p in people if p.triggers], np.int64)
             asked = self.memory.people.rows(numbers)
-            self.memory.people.due[asked] = -np.inf
+            due = self.memory.people.due
+            due[asked] = np.where(np.isposinf(due[asked]), -np.inf, due[asked])
 
     def _begin_anew(self, slot: int, column: int) -> None:
         """Forget all about one person's condition."""
