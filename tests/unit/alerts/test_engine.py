@@ -480,6 +480,13 @@ def test_two_devices_that_measure_at_once_count_as_the_higher_whatever_the_order
         assert "limits.heart_rate" in raised(found)
 
 
+def test_a_higher_reading_of_the_same_moment_that_comes_afterwards_is_the_latest() -> None:
+    one = Hub().put().put(2)
+    assert "limits.spo2" in raised(one.say(("spo2", 92.0, 60, 1, 1, 1)))
+    assert told(one.say(("spo2", 97.0, 60, 1, 1, 2)), "limits.spo2") == [CLEAR]
+    assert one.say(("spo2", 91.0, 60, 1, 1, 1)) == []  # the lower one counts for nothing
+
+
 def test_people_homes_and_quantities_nobody_knows_change_nothing() -> None:
     one = hub(cadence={"battery": 60.0})
     rows = one.rows(
@@ -532,6 +539,13 @@ def test_a_trigger_of_the_home_or_the_clock_is_judged_without_a_reading() -> Non
     assert 2 <= at["a"] <= 3  # people are looked at by the hour
     assert 72 <= at["b"] <= 73.5
     assert 2 <= at["c"] <= 3.5
+
+
+def test_a_trigger_of_the_home_alone_is_judged_of_somebody_who_measures_nothing() -> None:
+    one = Hub().put(triggers=[trigger("still() >= '2 h'")])
+    one.say(("kitchen/motion", 1))
+    found = one.ticks(NOW, NOW + 5 * HOUR, 10 * MINUTE)
+    assert 2 <= first(found, "care_plan.t")[RAISE] <= 3
 
 
 def test_two_triggers_of_one_form_are_told_apart() -> None:

@@ -172,6 +172,14 @@ def test_a_silence_that_somebody_closed_is_told_again_when_it_lasts_as_long_once
     assert one.tick(NOW + 4 * DAY) == []
 
 
+def test_a_quantity_nobody_knows_is_no_sign_of_life_of_another_devices_stream() -> None:
+    one = hub(device(1, site=1, battery=900.0), device(2, site=2, battery=900.0))
+    rows = one.rows([Reading("battery", 80.0, 0.0, 0, 1, 1)], now=NOW + 1_700)
+    rows["quantity"] += 256  # the look-up of streams counts devices by 256
+    one.engine.on_data(rows, now=NOW + 1_700)
+    assert {f.subject_no for f in one.tick(NOW + 1_800)} == {1, 2}
+
+
 def test_a_promise_taken_back_is_not_overdue_and_a_new_device_has_its_whole_interval() -> None:
     one = hub(device(battery=900.0))
     one.engine.put(devices=[device()])

@@ -265,8 +265,7 @@ def test_a_mute_lasts_until_it_is_over_or_worse() -> None:
         assert bench.phase[0, 1] & MUTED == muted
 
 
-def test_a_moment_in_the_past_does_not_shorten_what_is_waited_for_in_the_future() -> None:
-    """The hub's clock set back: nothing is told twice, nothing stops."""
+def test_a_clock_that_is_set_back_neither_repeats_nor_stops_anything() -> None:
     bench = Bench()
     assert bench.step(2, at=10_000.0) == "worse"
     assert bench.step(2, at=5_000.0, now=5_000.0) == ""
