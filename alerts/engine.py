@@ -146,7 +146,7 @@ class Engine:
         """Forget all about one person's condition."""
         self.memory.people.phase[slot, column] = 0
         open_ = self.memory.open["person"]
-        row = open_.index.find(np.array([slot]), column)
+        row = open_.find(np.array([slot]), column)
         row = row[row >= 0]
         open_.pending_at[row] = open_.clearing_at[row] = np.inf
 
@@ -409,14 +409,14 @@ class Engine:
         table, open_ = self.memory.subjects(kind), self.memory.open[kind]
         if step.pending.any():
             wait = slots[step.pending]
-            rows = open_.index.find(wait, one.column)
+            rows = open_.find(wait, one.column)
             due = np.maximum(
                 open_.pending_at[rows] + one.timing.wait, open_.raised_at[rows] + one.timing.again
             )
             table.due[wait] = np.minimum(table.due[wait], due)
         if one.timing.clear:
             ends = slots[table.phase[slots, one.column] & conditions.CLEARING != 0]
-            rows = open_.index.find(ends, one.column)
+            rows = open_.find(ends, one.column)
             due = open_.clearing_at[rows] + one.timing.clear
             table.due[ends] = np.minimum(table.due[ends], due)
 
@@ -433,7 +433,7 @@ class Engine:
         if scores is None:
             return language.certainly(one.condition.clear, env)
         open_ = self.memory.open[kind]
-        rows = open_.index.find(slots, one.column)
+        rows = open_.find(slots, one.column)
         basis = np.where(rows >= 0, open_.basis[np.maximum(rows, 0)], 0).astype(np.int64)
         return np.asarray((scores.level == 0) & ((_bits(scores) & basis) == basis))
 
@@ -443,7 +443,7 @@ class Engine:
         """Keep which parts a score rested on: it clears only when those are measured again."""
         if told.any():
             open_ = self.memory.open["person"]
-            open_.basis[open_.index.find(slots[told], one.column)] = _bits(scores)[told]
+            open_.basis[open_.find(slots[told], one.column)] = _bits(scores)[told]
 
     def _muted(
         self, one: Compiled, phase: NDArray[np.uint8], slots: IntArray, rank: IntArray,
@@ -469,7 +469,7 @@ class Engine:
             held = slots[table.phase[slots, column] & conditions.MUTED != 0]
             if held.size:
                 table.phase[held, column] = 0
-                rows = self.memory.open[kind].index.find(held, column)
+                rows = self.memory.open[kind].find(held, column)
                 # nobody has been told of it: it isn't again, it is new
                 self.memory.open[kind].raised_at[rows[rows >= 0]] = -np.inf
                 rule = self.plan.of(kind)[column]
@@ -803,7 +803,7 @@ class Engine:
         one = self._rule(kind, column)
         for each in (column, *(c for c in one.mutes if phase[slot, c] & conditions.MUTED)):
             phase[slot, each] = 0
-            rows = self.memory.open[kind].index.find(np.array([slot]), each)
+            rows = self.memory.open[kind].find(np.array([slot]), each)
             self.memory.open[kind].told_at[rows[rows >= 0]] = -np.inf
         self._wake(kind, slot)
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alerts.plan import Timing
-from alerts.state.table import ABSENT, BoolArray, Column, FloatArray, IntArray, Paired, Table
+from alerts.state.table import ABSENT, BoolArray, Column, FloatArray, IntArray, Keyed, Paired
 
 RANK: Final = 0x07  # of what was told, 0: nothing
 PENDING: Final = 0x08
@@ -22,9 +22,11 @@ _NEVER = -np.inf
 _EMERGENCY: Final = 4  # the rank of the worst severity
 
 
-class Open(Table):
+class Open(Keyed):
     """Conditions in which something is going on."""
 
+    SMALL = "rule"
+    LOOK_UP = Paired
     COLUMNS: ClassVar = {
         "slot": Column("i4", ABSENT),
         "rule": Column("u1", 0),
@@ -34,7 +36,6 @@ class Open(Table):
         "told_at": Column("f8", _NEVER),
         "basis": Column("u4", 0),  # parts of a score that were measured when it was told
     }
-    slot: NDArray[np.int32]
     rule: NDArray[np.uint8]
     pending_at: FloatArray
     clearing_at: FloatArray
@@ -42,18 +43,9 @@ class Open(Table):
     told_at: FloatArray
     basis: NDArray[np.uint32]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.index = Paired()
-
-    @property
-    def nbytes(self) -> int:
-        """Return the memory, look-up included. [B]"""
-        return super().nbytes + self.index.nbytes
-
     def meet(self, slots: IntArray, rule: int) -> IntArray:
         """Return the rows of subjects for a rule, made where they are new; none twice."""
-        rows = self.index.find(slots, rule)
+        rows = self.find(slots, rule)
         new = np.flatnonzero(rows < 0)
         if new.size:
             made = self.add(new.size)
@@ -61,20 +53,6 @@ class Open(Table):
             self.index.put(slots[new], np.full(new.size, rule), made)
             rows[new] = made
         return rows
-
-    def forget(self, new_slot: IntArray) -> None:
-        """Follow subjects to their new slots."""
-        slot = new_slot[self.slot[: self.count]]
-        kept = np.flatnonzero(slot >= 0)
-        self.keep(kept)
-        self.slot[: self.count] = slot[kept]
-        self.reindex()
-
-    def reindex(self) -> None:
-        """Build the look-up anew."""
-        self.index = Paired()
-        n = self.count
-        self.index.put(self.slot[:n], self.rule[:n], np.arange(n))
 
 
 class Step(NamedTuple):

@@ -30,7 +30,7 @@ from alerts.state.subjects import (
     States,
     Subjects,
 )
-from alerts.state.table import ABSENT, BoolArray, Column, FloatArray, IntArray, Paired, Table, exact
+from alerts.state.table import ABSENT, BoolArray, Column, FloatArray, IntArray, Keyed, Paired, exact
 from alerts.state.table import renumbered as _renumbered
 from ingest.kernel import localtime, vitals
 
@@ -38,32 +38,21 @@ VERSION: Final = 1
 """Of the layout of a checkpoint: what is of another version is not read."""
 BY_HAND_S: Final = 4 * 3_600.0
 """From this cadence on a person's quantity is one that somebody has to measure. Unsourced. [s]"""
-_YEAR_S: Final = 365.2425 * 86_400
 
 
-class Limits(Table):
+class Limits(Keyed):
     """Limits that care plans set for single people; NaN where a side is not set."""
 
+    LOOK_UP = Paired
     COLUMNS: ClassVar = {
         "slot": Column("i4", ABSENT),
         "column": Column("u1", 0),
         "low": Column("f4", np.nan),
         "high": Column("f4", np.nan),
     }
-    slot: NDArray[np.int32]
     column: NDArray[np.uint8]
     low: NDArray[np.float32]
     high: NDArray[np.float32]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.index = Paired()
-
-    def reindex(self) -> None:
-        """Build the look-up anew."""
-        self.index = Paired()
-        n = self.count
-        self.index.put(self.slot[:n], self.column[:n], np.arange(n))
 
 
 class Memory:
@@ -307,7 +296,7 @@ class Memory:
                 low = low if least is None else np.where(mine, least, low)
                 high = high if most is None else np.where(mine, most, high)
         if self.limits.count:
-            rows = self.limits.index.find(slots, column)
+            rows = self.limits.find(slots, column)
             there = rows >= 0
             own = exact(self.limits.low[np.maximum(rows, 0)])
             said = there & ~np.isnan(own)
@@ -339,11 +328,7 @@ class Memory:
             self.open[kind].forget(new_slot)
         if "person" in maps:
             self.series.forget(maps["person"])
-            n = self.limits.count
-            slot = maps["person"][self.limits.slot[:n]]
-            self.limits.keep(np.flatnonzero(slot >= 0))
-            self.limits.slot[: self.limits.count] = slot[slot >= 0]
-            self.limits.reindex()
+            self.limits.forget(maps["person"])
         if "home" in maps:
             self.home_states.forget(maps["home"])
             self._pack_activity()
@@ -424,20 +409,13 @@ class Memory:
             self._load_subjects(kind, of(kind), zones)
             if kind == "home":
                 self.activity.extend(of("activity"))
-            at = self._moved(kind, of(f"{kind}.open"))
-            self.open[kind].extend(at)
-            self.open[kind].reindex()
-        self.series.take(
-            self._moved("person", of("series")), of("days"),
-            self.people.rows(parts["series.slot_no"]),
-        )  # fmt: skip
-        self.limits.extend(self._moved("person", of("limits")))
-        self.limits.reindex()
-        for name, table in (("home", self.home_states), ("device", self.device_states)):
-            table.extend(self._moved(name, of(f"{name}_states")))
-            table.reindex()
-        self.feeds.extend(self._moved("device", of("feeds")))
-        self.feeds.reindex()
+            self._take(self.open[kind], kind, of(f"{kind}.open"))
+        rows = self._take(self.series, "person", of("series"))
+        self.series.take_days(rows, of("days"))
+        self._take(self.limits, "person", of("limits"))
+        self._take(self.home_states, "home", of("home_states"))
+        self._take(self.device_states, "device", of("device_states"))
+        self._take(self.feeds, "device", of("feeds"))
         self.heard_since = max(self.heard_since, head["heard_since"])
         self._senders = None
         self.sites_down.update(head["sites_down"])
@@ -459,9 +437,9 @@ class Memory:
         if kind == "home":
             self.homes.activity[rows[moving]] = self.activity.count + np.arange(moving.size)
 
-    def _moved(self, kind: str, columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        numbers = columns.pop("slot_no")
-        return {**columns, "slot": self.subjects(kind).rows(numbers).astype(np.int32)}
+    def _take(self, table: Keyed, kind: str, columns: dict[str, NDArray[Any]]) -> IntArray:
+        slots = self.subjects(kind).rows(columns.pop("slot_no"))
+        return table.take(columns, slots)
 
 
 def taken_by_hand(column: NDArray[np.integer], cadence: NDArray[np.floating]) -> BoolArray:
@@ -483,12 +461,12 @@ for _q in vitals.QUANTITIES:
 
 
 def _of(
-    table: Any, slots: IntArray, subjects: Subjects, *, below: int | None = None
+    table: Keyed, slots: IntArray, subjects: Subjects, *, below: int | None = None
 ) -> dict[str, NDArray[Any]]:
     """Return the rows of a table that belong to subjects, with their numbers instead of slots."""
     mine = np.isin(table.slot[: table.count], slots)
     if below is not None:
-        mine &= table.rule[: table.count] < below
+        mine &= table.small[: table.count] < below
     rows = np.flatnonzero(mine)
     columns: dict[str, NDArray[Any]] = table.dump(rows)
     columns["slot_no"] = subjects.no[columns.pop("slot")]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from alerts.state.table import (
     Column,
     FloatArray,
     IntArray,
+    Keyed,
     Table,
     exact,
 )
@@ -99,12 +101,13 @@ class Days(Table):
         return value, age
 
 
-class Series(Table):
+class Series(Keyed):
     """The newest readings of a person's quantity, newest first, and its limits.
 
     Extra memory for days is taken for those quantities only whose days some rule reads.
     """
 
+    LOOK_UP = ByColumn
     COLUMNS: ClassVar = {
         "slot": Column("i4", ABSENT),
         "column": Column("u1", 0),
@@ -112,7 +115,6 @@ class Series(Table):
         "time": Column("f8", _NEVER, (RECENT,)),
         "value": Column("f4", np.nan, (RECENT,)),
     }
-    slot: NDArray[np.int32]
     column: NDArray[np.uint8]
     days: NDArray[np.int32]
     time: FloatArray
@@ -120,17 +122,12 @@ class Series(Table):
 
     def __init__(self) -> None:
         super().__init__()
-        self.index = ByColumn()
         self.by_day = Days()
 
     @property
     def nbytes(self) -> int:
         """Return the memory, look-up and days included. [B]"""
-        return super().nbytes + self.index.nbytes + self.by_day.nbytes
-
-    def find(self, slots: IntArray, column: IntArray | int) -> IntArray:
-        """Return the series of each subject and column, ``ABSENT`` where nothing was measured."""
-        return self.index.find(slots, column)
+        return super().nbytes + self.by_day.nbytes
 
     def meet(self, slots: IntArray, column: IntArray, with_days: BoolArray) -> IntArray:
         """Return the series of each pair, made where they are new; pairs may be repeated."""
@@ -228,30 +225,15 @@ class Series(Table):
 
     def forget(self, new_slot: IntArray) -> None:
         """Follow subjects to their new slots; series of those who are gone are dropped."""
-        slot = new_slot[self.slot[: self.count]]
-        kept = np.flatnonzero(slot >= 0)
-        dated = self.days[: self.count][kept] >= 0
-        days = self.days[: self.count][kept[dated]].astype(np.int64)
-        self.by_day.keep(days)
-        self.keep(kept)
-        self.slot[: self.count] = slot[kept]
-        self.days[: self.count] = ABSENT
-        self.days[np.flatnonzero(dated)] = np.arange(days.size)
-        self._reindex()
+        super().forget(new_slot)
+        dated = np.flatnonzero(self.days[: self.count] >= 0)
+        self.by_day.keep(self.days[dated].astype(np.int64))
+        self.days[dated] = np.arange(dated.size)
 
-    def take(self, series: dict[str, NDArray[np.generic]], days: dict[str, NDArray[np.generic]],
-             slots: IntArray) -> None:  # fmt: skip
-        """Add dumped series of subjects that are at ``slots`` now."""
-        at = self.extend(series)
-        self.slot[at] = slots
-        dated = at[self.days[at] >= 0]
+    def take_days(self, rows: IntArray, days: Mapping[str, NDArray[Any]]) -> None:
+        """Add the dumped days of series that were taken in just now."""
+        dated = rows[self.days[rows] >= 0]
         self.days[dated] = self.by_day.extend(days)
-        self._reindex()
-
-    def _reindex(self) -> None:
-        self.index = ByColumn()
-        n = self.count
-        self.index.put(self.slot[:n], self.column[:n], np.arange(n))
 
 
 # -- what days tell; pure --------------------------------------------------------------------------

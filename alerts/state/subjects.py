@@ -16,6 +16,7 @@ from alerts.state.table import (
     Column,
     FloatArray,
     IntArray,
+    Keyed,
     Numbered,
     Paired,
     Table,
@@ -187,9 +188,10 @@ class Devices(Subjects):
     heard: FloatArray
 
 
-class States(Table):
+class States(Keyed):
     """The newest value of each quantity of a home or device, and since when it has been that."""
 
+    LOOK_UP = ByColumn
     COLUMNS: ClassVar = {
         "slot": Column("i4", ABSENT),
         "column": Column("u1", 0),
@@ -198,25 +200,11 @@ class States(Table):
         "since": Column("f8", _NEVER),
         "both": Column("?", False),  # it has been seen to change: the sensor tells both ways
     }
-    slot: NDArray[np.int32]
     column: NDArray[np.uint8]
     value: NDArray[np.float32]
     time: FloatArray
     since: FloatArray
     both: BoolArray
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.index = ByColumn()
-
-    @property
-    def nbytes(self) -> int:
-        """Return the memory, look-up included. [B]"""
-        return super().nbytes + self.index.nbytes
-
-    def find(self, slots: IntArray, column: IntArray | int) -> IntArray:
-        """Return the state of each subject and column, ``ABSENT`` where nothing was said."""
-        return self.index.find(slots, column)
 
     def meet(self, slots: IntArray, column: IntArray) -> IntArray:
         """Return the state of each pair, made where they are new; pairs may be repeated."""
@@ -242,30 +230,11 @@ class States(Table):
         self.value[rows], self.time[rows] = value, time
         return np.asarray(newest)
 
-    def forget(self, new_slot: IntArray) -> None:
-        """Follow subjects to their new slots; states of those who are gone are dropped."""
-        slot = new_slot[self.slot[: self.count]]
-        kept = np.flatnonzero(slot >= 0)
-        self.keep(kept)
-        self.slot[: self.count] = slot[kept]
-        self.reindex()
 
-    def take(self, states: Mapping[str, NDArray[Any]], slots: IntArray) -> None:
-        """Add dumped states of subjects that are at ``slots`` now."""
-        at = self.extend(states)
-        self.slot[at] = slots
-        self.reindex()
-
-    def reindex(self) -> None:
-        """Build the look-up anew."""
-        self.index = ByColumn()
-        n = self.count
-        self.index.put(self.slot[:n], self.column[:n], np.arange(n))
-
-
-class Feeds(Table):
+class Feeds(Keyed):
     """What each device has promised to send, and when it is overdue."""
 
+    LOOK_UP = Paired
     COLUMNS: ClassVar = {
         "slot": Column("i4", ABSENT),  # of the device
         "column": Column("u1", 0),  # number of the quantity
@@ -274,33 +243,11 @@ class Feeds(Table):
         "due": Column("f8", np.inf),
         "told": Column("u1", 0),  # 0: heard in time, see alerts.silence
     }
-    slot: NDArray[np.int32]
     column: NDArray[np.uint8]
     cadence: NDArray[np.float32]
     received: FloatArray
     due: FloatArray
     told: NDArray[np.uint8]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.index = Paired()
-
-    @property
-    def nbytes(self) -> int:
-        """Return the memory, look-up included. [B]"""
-        return super().nbytes + self.index.nbytes
-
-    def find(self, slots: IntArray, quantity: IntArray | int) -> IntArray:
-        """Return the feed of each device and quantity, ``ABSENT`` where nothing is promised."""
-        return self.index.find(slots, quantity)
-
-    def forget(self, new_slot: IntArray) -> None:
-        """Follow devices to their new slots; feeds of those that are gone are dropped."""
-        slot = new_slot[self.slot[: self.count]]
-        kept = np.flatnonzero(slot >= 0)
-        self.keep(kept)
-        self.slot[: self.count] = slot[kept]
-        self.reindex()
 
     def drop(self, rows: IntArray) -> None:
         """Drop feeds that are promised no more."""
@@ -308,9 +255,3 @@ class Feeds(Table):
         gone[rows] = True
         self.keep(np.flatnonzero(~gone))
         self.reindex()
-
-    def reindex(self) -> None:
-        """Build the look-up anew."""
-        self.index = Paired()
-        n = self.count
-        self.index.put(self.slot[:n], self.column[:n], np.arange(n))

@@ -268,6 +268,55 @@ class Paired:
         )
 
 
+class Keyed(Table):
+    """A table whose rows are found by a subject's slot and a small number, none of them twice.
+
+    Each kind says which column holds the small number and which look-up suits it.
+    """
+
+    SMALL: ClassVar[str] = "column"
+    LOOK_UP: ClassVar[type[ByColumn] | type[Paired]]
+    slot: NDArray[np.int32]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.index = self.LOOK_UP()
+
+    @property
+    def nbytes(self) -> int:
+        """Return the memory, look-up included. [B]"""
+        return super().nbytes + self.index.nbytes
+
+    @property
+    def small(self) -> NDArray[np.uint8]:
+        """Return the column of the small number."""
+        return np.asarray(getattr(self, self.SMALL))
+
+    def find(self, slots: NDArray[np.integer], small: NDArray[np.integer] | int) -> IntArray:
+        """Return the row of each pair, ``ABSENT`` where there is none or the slot is absent."""
+        return self.index.find(slots, small)
+
+    def forget(self, new_slot: IntArray) -> None:
+        """Follow subjects to their new slots; rows of those who are gone are dropped."""
+        slot = new_slot[self.slot[: self.count]]
+        kept = np.flatnonzero(slot >= 0)
+        self.keep(kept)
+        self.slot[: self.count] = slot[kept]
+        self.reindex()
+
+    def take(self, columns: Mapping[str, NDArray[Any]], slots: IntArray) -> IntArray:
+        """Add dumped rows of subjects that are at ``slots`` now; return where they are."""
+        rows = self.extend({**columns, "slot": slots})
+        self.reindex()
+        return rows
+
+    def reindex(self) -> None:
+        """Build the look-up anew."""
+        self.index = self.LOOK_UP()
+        n = self.count
+        self.index.put(self.slot[:n], self.small[:n], np.arange(n))
+
+
 def _no_keys(size: int, dtype: type[np.integer[Any]]) -> NDArray[np.integer[Any]]:
     return np.full(size, np.iinfo(dtype).max, dtype=dtype)
 
