@@ -7,7 +7,7 @@ found; never over people or readings.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from alerts import explaining, model, signals, silence
 from alerts.care_plans import CarePlans
 from alerts.plan import WIDE, Compiled, Plan
-from alerts.rules import early_warning, language, vocabulary
+from alerts.rules import early_warning, language, pack, vocabulary
 from alerts.rules.language import Signal
 from alerts.state import activity, conditions
 from alerts.state.memory import Memory
@@ -45,17 +45,14 @@ _COUNTS: Final = frozenset(("count", "excess", "days_known"))
 """Signals that change with the day: looked at again every so often."""
 
 
-def _mask(*names: str) -> BoolArray:
+def _mask(names: Collection[str]) -> BoolArray:
     out = np.zeros(WIDE, dtype=bool)
     out[[vitals.BY_NAME[name].no for name in names]] = True
     return out
 
 
-_AT_HOME: Final = _mask(
-    "motion", "door_open", "bed_occupied", "chair_occupied", "room_temperature", "humidity",
-    "illuminance",
-)  # fmt: skip
-_OF_DEVICE: Final = _mask("battery", "mains", "tamper")
+_AT_HOME: Final = _mask(pack.AT_HOME)
+_OF_DEVICE: Final = _mask(pack.OF_DEVICE)
 _MOTION, _DOOR = vitals.BY_NAME["motion"].no, vitals.BY_NAME["door_open"].no
 _BED, _CHAIR = vitals.BY_NAME["bed_occupied"].no, vitals.BY_NAME["chair_occupied"].no
 _FALL: Final = vitals.BY_NAME["fall"].no

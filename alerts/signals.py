@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from alerts.rules import vocabulary
 from alerts.rules.language import Signal
+from alerts.rules.pack import AT_HOME
 from alerts.state import activity, series
 from alerts.state.memory import Memory
 from alerts.state.subjects import States
@@ -273,17 +274,17 @@ class PersonEnv:
 
     def time_of(self, signal: Signal) -> FloatArray:
         """Return when what a signal rests on was measured, NaN where that says nothing."""
-        if signal.quantity and not _at_home(signal.quantity) and signal.name not in ("low", "high"):
-            self._value(signal.quantity)
-            times = self._times[signal.quantity]
-            return np.where(np.isfinite(times), times, np.nan)
+        q = signal.quantity
         if signal.name in ("low", "high"):
             return np.full(self.size, np.nan)
-        return self._of_home(signal, times=True)
+        if not q or q in AT_HOME:
+            return self._of_home(signal, times=True)
+        self._value(q)
+        return np.where(np.isfinite(self._times[q]), self._times[q], np.nan)
 
     def _signal(self, signal: Signal) -> FloatArray:
         q = signal.quantity
-        if not q or _at_home(q):
+        if not q or q in AT_HOME:
             return self._of_home(signal)
         match signal.name:
             case "value":
@@ -379,11 +380,6 @@ class PersonEnv:
             return np.full(self.size, np.nan)
         found = self._home.time_of(signal) if times else self._home.signal(signal)
         return np.where(alone, found, np.nan)
-
-
-def _at_home(quantity: str) -> bool:
-    q = vocabulary.quantity_of(quantity)
-    return q.place and not q.emergency and quantity != "tamper"
 
 
 def _state_of(
