@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Final
 
@@ -26,8 +27,8 @@ FALL_COUNTS_S: Final = 12 * 3_600.0
 """A fall longer ago is no reason to look for stillness. Unsourced. [s]"""
 
 
-class HomeEnv:
-    """n homes, each at a moment; the clock is the hub's."""
+class _Env(ABC):
+    """n subjects, each at a moment; the clock is the hub's."""
 
     def __init__(
         self, memory: Memory, slots: IntArray, moment: FloatArray, *, now: float, fresh: float
@@ -38,16 +39,7 @@ class HomeEnv:
         self._now = now
         self._fresh = fresh
         self._cache: dict[Signal, FloatArray] = {}
-        self._patterned: tuple[IntArray, IntArray, FloatArray, IntArray] | None = None
         self.size = slots.size
-
-    def some(self, which: NDArray[np.intp]) -> HomeEnv:
-        """Return the same for some of them."""
-        out = HomeEnv(
-            self._memory, self._slots[which], self._moment[which], now=self._now, fresh=self._fresh
-        )
-        out._cache.update({k: v[which] for k, v in self._cache.items()})
-        return out
 
     def signal(self, signal: Signal) -> FloatArray:
         """Return a signal's values, NaN where unknown."""
@@ -56,10 +48,36 @@ class HomeEnv:
             found = self._cache[signal] = self._signal(signal)
         return found
 
+    @abstractmethod
+    def _signal(self, signal: Signal) -> FloatArray: ...
+
     def recent(self, signal: Signal, n: int) -> tuple[FloatArray, FloatArray]:
-        """Return nothing: of homes only the newest is remembered."""
+        """Return nothing: of homes and devices only the newest is remembered."""
         del signal
         return np.full((self.size, n), np.nan), np.full((self.size, n), np.inf)
+
+    def parameter(self, n: int) -> FloatArray:
+        """Return nothing: only people have numbers of their own."""
+        del n
+        return np.full(self.size, np.nan)
+
+
+class HomeEnv(_Env):
+    """n homes, each at a moment."""
+
+    def __init__(
+        self, memory: Memory, slots: IntArray, moment: FloatArray, *, now: float, fresh: float
+    ) -> None:
+        super().__init__(memory, slots, moment, now=now, fresh=fresh)
+        self._patterned: tuple[IntArray, IntArray, FloatArray, IntArray] | None = None
+
+    def some(self, which: NDArray[np.intp]) -> HomeEnv:
+        """Return the same for some of them."""
+        out = HomeEnv(
+            self._memory, self._slots[which], self._moment[which], now=self._now, fresh=self._fresh
+        )
+        out._cache.update({k: v[which] for k, v in self._cache.items()})
+        return out
 
     def minute(self) -> FloatArray:
         """Return the local minute of the day."""
@@ -71,10 +89,6 @@ class HomeEnv:
         The first motion wakes a home.
         """
         return np.where(np.isfinite(self._memory.homes.moved[self._slots]), at, np.inf)
-
-    def parameter(self, n: int) -> FloatArray:
-        """Return nothing: no home has numbers of its own."""
-        return np.full(self.size, np.nan)
 
     def time_of(self, signal: Signal) -> FloatArray:
         """Return when what a signal rests on was measured, NaN where that says nothing."""
@@ -166,49 +180,37 @@ class HomeEnv:
         return self._memory.zones.local(times, self._memory.homes.zone[self._slots])
 
 
-class DeviceEnv:
-    """n devices, each at a moment."""
+class DeviceEnv(_Env):
+    """n devices, now."""
 
     def __init__(self, memory: Memory, slots: IntArray, *, now: float, fresh: float) -> None:
-        self._memory = memory
-        self._slots = slots
-        self._now = now
-        self._fresh = fresh
-        self.size = slots.size
+        super().__init__(memory, slots, np.full(slots.size, now), now=now, fresh=fresh)
 
     def some(self, which: NDArray[np.intp]) -> DeviceEnv:
         """Return the same for some of them."""
         return DeviceEnv(self._memory, self._slots[which], now=self._now, fresh=self._fresh)
 
-    def signal(self, signal: Signal) -> FloatArray:
-        """Return a signal's values, NaN where unknown."""
-        states = self._memory.device_states
-        rows = states.find(self._slots, self._memory.plan.column(signal.quantity))
-        at = np.full(self.size, self._now)
-        return _state_of(states, rows, signal, at=at, fresh=np.inf)
-
-    def recent(self, signal: Signal, n: int) -> tuple[FloatArray, FloatArray]:
-        """Return nothing: of devices only the newest is remembered."""
-        del signal
-        return np.full((self.size, n), np.nan), np.full((self.size, n), np.inf)
-
     def minute(self) -> FloatArray:
         """Return nothing: devices have no day."""
         return np.full(self.size, np.nan)
 
-    def parameter(self, n: int) -> FloatArray:
-        """Return nothing: no device has numbers of its own."""
-        return np.full(self.size, np.nan)
-
     def time_of(self, signal: Signal) -> FloatArray:
         """Return when the value was said."""
+        rows = self._rows(signal)
+        times = self._memory.device_states.time
+        return np.where(rows >= 0, times[np.maximum(rows, 0)], np.nan)
+
+    def _signal(self, signal: Signal) -> FloatArray:
         states = self._memory.device_states
-        rows = states.find(self._slots, self._memory.plan.column(signal.quantity))
-        return np.where(rows >= 0, states.time[np.maximum(rows, 0)], np.nan)
+        return _state_of(states, self._rows(signal), signal, at=self._moment, fresh=np.inf)
+
+    def _rows(self, signal: Signal) -> IntArray:
+        column = self._memory.plan.column(signal.quantity)
+        return self._memory.device_states.find(self._slots, column)
 
 
-class PersonEnv:
-    """n people, each at a moment of their own."""
+class PersonEnv(_Env):
+    """n people, each at a moment."""
 
     def __init__(
         self,
@@ -221,19 +223,13 @@ class PersonEnv:
         own: Mapping[int, FloatArray] | None = None,
         parameters: FloatArray | None = None,
     ) -> None:
-        self._memory = memory
-        self._slots = slots
-        self._moment = moment
-        self._now = now
-        self._fresh = fresh
+        super().__init__(memory, slots, moment, now=now, fresh=fresh)
         self._own = own or {}  # what a late reading itself says, by column
         self._parameters = parameters
-        self._cache: dict[Signal, FloatArray] = {}
         self._times: dict[str, FloatArray] = {}
         self._days: dict[str, tuple[FloatArray, IntArray]] = {}
         self._usual: dict[str, tuple[FloatArray, FloatArray]] = {}
         self._home: HomeEnv | None = None
-        self.size = slots.size
 
     def some(self, which: NDArray[np.intp]) -> PersonEnv:
         """Return the same for some of them."""
@@ -245,13 +241,6 @@ class PersonEnv:
         out._cache.update({k: v[which] for k, v in self._cache.items()})
         out._times.update({k: v[which] for k, v in self._times.items()})
         return out
-
-    def signal(self, signal: Signal) -> FloatArray:
-        """Return a signal's values, NaN where unknown."""
-        found = self._cache.get(signal)
-        if found is None:
-            found = self._cache[signal] = self._signal(signal)
-        return found
 
     def recent(self, signal: Signal, n: int) -> tuple[FloatArray, FloatArray]:
         """Return the newest n readings up to each moment and their ages."""
