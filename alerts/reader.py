@@ -185,12 +185,12 @@ class ReadingLoop:
         session.save_all()
 
     def _round(self, session: Session) -> tuple[int, bool]:
-        """Do a round; where judging fails, forget everything and judge person by person once."""
+        """Do a round; where judging fails, forget everything and judge home by home once."""
         try:
             done = session.round()
         except JudgingFailedError as error:
             self._careful = True
-            self._say.error("Judging failed, once more person by person", exc_info=error)
+            self._say.error("Judging failed, once more home by home", exc_info=error)
             raise
         if done[0]:
             self._careful = False
@@ -244,11 +244,12 @@ class Session:
         homes = store.homes(shards=[shard], numbers=())
         saved = store.checkpoint(shard, packs=self._packs)
         if saved is not None and memory.load(saved.state, packs=self._packs):
-            self._drop_gone(shard, homes)
-            self._register(homes)
+            known = self._known(homes)
+            self._drop_gone(shard, known)
+            self._put(known)
             for rows in store.since(shard, saved, self._log.cursors(shard)):
                 self._replay(rows)
-            self._told(homes)
+            self._told(known)
         else:
             self._load(homes)
 
@@ -258,22 +259,18 @@ class Session:
             now = float(rows["received"].max())
             self.engine.on_data(rows, now=now)
 
-    def _drop_gone(self, shard: int, homes: Sequence[int]) -> None:
+    def _drop_gone(self, shard: int, known: Sequence[ports.Known]) -> None:
         """Forget what a checkpoint has and the register hasn't any more."""
         memory = self.engine.memory
-        for kind, numbers in self._numbers(homes).items():
+        for kind, numbers in _numbers(known).items():
             table = memory.subjects(kind)
             here = table.no[: table.count][table.shard[: table.count] == shard]
             memory.gone(kind, np.setdiff1d(here, np.array(numbers, dtype=np.int64)))
 
-    def _numbers(self, homes: Sequence[int]) -> dict[str, list[int]]:
-        known = [self._log.store.known(homes[n : n + _HOMES_AT_ONCE])
-                 for n in range(0, len(homes), _HOMES_AT_ONCE)]  # fmt: skip
-        return {
-            "home": [h.no for k in known for h in k.homes],
-            "person": [p.no for k in known for p in k.people],
-            "device": [d.no for k in known for d in k.devices],
-        }
+    def _known(self, homes: Sequence[int]) -> list[ports.Known]:
+        """Return what the register and the alerts say of homes and of who and what is in them."""
+        return [self._log.store.known(homes[n : n + _HOMES_AT_ONCE])
+                for n in range(0, len(homes), _HOMES_AT_ONCE)]  # fmt: skip
 
     def _load(self, homes: Sequence[int]) -> None:
         """Load homes with their people and devices, their history, and what is told of them."""
@@ -281,26 +278,25 @@ class Session:
         store = self._log.store
         for n in range(0, len(homes), _HOMES_AT_ONCE):
             some = homes[n : n + _HOMES_AT_ONCE]
-            self._register(some)
+            known = self._known(some)
+            self._put(known)
             for rows in store.history(some, since=now - _HISTORY_S, until=now + 1):
                 past = rows.copy()
                 past["flags"] |= int(Quality.IMPORTED)  # remembered, not judged
                 self.engine.on_data(past, now=now)
             self.engine.on_data(store.heard(some), now=now)
-            self._told(some)
+            self._told(known)
 
-    def _register(self, homes: Sequence[int]) -> None:
-        for n in range(0, len(homes), _HOMES_AT_ONCE):
-            known = self._log.store.known(homes[n : n + _HOMES_AT_ONCE])
-            self.engine.put(homes=known.homes, people=known.people, devices=known.devices)
+    def _put(self, known: Sequence[ports.Known]) -> None:
+        for some in known:
+            self.engine.put(homes=some.homes, people=some.people, devices=some.devices)
 
-    def _told(self, homes: Sequence[int]) -> None:
-        for n in range(0, len(homes), _HOMES_AT_ONCE):
-            for one in self._log.store.known(homes[n : n + _HOMES_AT_ONCE]).told:
-                self.engine.put_told(
-                    one.subject, one.subject_no, one.rule_id, rank=one.rank, at=one.at,
-                    basis=one.basis,
-                )  # fmt: skip
+    def _told(self, known: Sequence[ports.Known]) -> None:
+        for one in (told for some in known for told in some.told):
+            self.engine.put_told(
+                one.subject, one.subject_no, one.rule_id, rank=one.rank, at=one.at,
+                basis=one.basis,
+            )  # fmt: skip
 
     def renew(self) -> None:
         """Take in what the register has changed: limits, flags, who came and who is gone."""
@@ -329,20 +325,21 @@ class Session:
         here = {n for n in changed if memory.homes.numbers.row(n) >= 0}
         there = set(self._log.store.homes(shards=(), numbers=sorted(changed)))
         held = set(self._log.store.held(sorted(there), shards=sorted(self._held)))
-        self._drop(sorted(here - there), sorted(here & there))
-        self._register(sorted(here & there))
+        known = self._known(sorted(here & there))
+        self._drop(sorted(here - there), sorted(here & there), known)
+        self._put(known)
         self._load(sorted(held - here))
 
-    def _drop(self, gone: Sequence[int], left: Sequence[int]) -> None:
+    def _drop(self, gone: Sequence[int], left: Sequence[int], known: Sequence[ports.Known]) -> None:
         """Forget homes that are gone, and who has left those that aren't."""
         memory = self.engine.memory
-        numbers = self._numbers(left)
+        numbers = _numbers(known)
         for kind in ("person", "device"):
             table = memory.subjects(kind)
             assert isinstance(table, People | Devices)  # noqa: S101  (both live in homes)
             in_homes = np.isin(table.home[: table.count], [*gone, *left])
-            known = np.array(numbers[kind], dtype=np.int64)
-            memory.gone(kind, np.setdiff1d(table.no[: table.count][in_homes], known))
+            stay = np.array(numbers[kind], dtype=np.int64)
+            memory.gone(kind, np.setdiff1d(table.no[: table.count][in_homes], stay))
         if gone:
             memory.gone("home", np.array(gone, dtype=np.int64))
 
@@ -415,9 +412,9 @@ class Session:
         new = [no for no, cadence in promised.items() if self._cadence.get(no) != cadence]
         self._cadence.update(promised)
         if new:
-            known = self.engine.memory.homes.numbers
-            homes = [h for h in self._log.store.homes_of(new) if known.row(h) >= 0]
-            self._register(homes)
+            here = self.engine.memory.homes.numbers
+            homes = [h for h in self._log.store.homes_of(new) if here.row(h) >= 0]
+            self._put(self._known(homes))
 
     def save_one(self, within: float) -> float:
         """Keep the memory of one shard; return how long to wait until the next one. [s]"""
@@ -477,7 +474,7 @@ class Session:
         new = [n for n in unknown if self.engine.memory.homes.numbers.row(n) < 0]
         there = self._log.store.homes(shards=(), numbers=new)
         self._load(there)
-        self._register(sorted(set(unknown) - set(new)))
+        self._put(self._known(sorted(set(unknown) - set(new))))
         self._absent.update(unknown)
 
     def _learn_parts(self) -> None:
@@ -489,3 +486,11 @@ class Session:
         closed, self._event_no = self._log.closed_since(self._event_no)
         for kind, number, rule_id in closed:
             self.engine.forget_told(kind, number, rule_id, now=self._clock.epoch())
+
+
+def _numbers(known: Sequence[ports.Known]) -> dict[str, list[int]]:
+    return {
+        "home": [h.no for k in known for h in k.homes],
+        "person": [p.no for k in known for p in k.people],
+        "device": [d.no for k in known for d in k.devices],
+    }
