@@ -53,11 +53,16 @@ class CarePlans:
         self._plan = plan
         self._forms: dict[tuple[Any, ...], _Form] = {}
         self._of_person: dict[int, list[tuple[Any, ...]]] = {}
-        self.rules: list[Compiled] = []
+        self._by_column: list[_Form] = []  # from the column after the shipped rules' on
         self.unread = 0  # triggers that could not be judged: too many forms, or unreadable
 
     def __len__(self) -> int:
-        return len(self.rules)
+        return len(self._by_column)
+
+    @property
+    def rules(self) -> list[Compiled]:
+        """Return the rules behind all triggers, in the order of their columns."""
+        return [form.one for form in self._by_column]
 
     def put(self, people: Sequence[Person]) -> list[tuple[int, int]]:
         """Take in the triggers of people, instead of those they had.
@@ -107,7 +112,7 @@ class CarePlans:
         self, key: tuple[Any, ...], trigger: Trigger, when: language.Node, clear: language.Node,
         parameters: int,
     ) -> bool:  # fmt: skip
-        if len(self.rules) >= _MOST:
+        if len(self) >= _MOST:
             return False
         rule = pack.ConditionRule(
             id=self.PREFIX, version="care plan", title="", team=model.TeamKind.DISTRICT_NURSING,
@@ -115,10 +120,10 @@ class CarePlans:
             levels=(pack.Level(severity=trigger.severity, when=when, text=""),), clear=clear,
             clear_text="", wait_s=trigger.wait_s,
         )  # fmt: skip
-        column = len(self._plan.person) + len(self.rules)
+        column = len(self._plan.person) + len(self)
         one = compiled(self._plan, rule, column, {}, parameters=max(1, parameters))
-        self.rules.append(one)
         self._forms[key] = _Form(one)
+        self._by_column.append(self._forms[key])
         return True
 
     def reading(self, columns: IntArray) -> list[Compiled]:
@@ -147,7 +152,7 @@ class CarePlans:
         return None
 
     def _of(self, one: Compiled) -> _Form:
-        return next(f for f in self._forms.values() if f.one.column == one.column)
+        return self._by_column[one.column - len(self._plan.person)]
 
 
 @lru_cache(maxsize=20_000)
