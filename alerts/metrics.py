@@ -15,7 +15,12 @@ ALARMS = Counter("telecare_alarms_judged", "Alarms read from the log", registry=
 EVENTS = Counter("telecare_alert_events", "Events of alerts", ["kind"], registry=_R)
 RELOADS = Counter("telecare_alerts_reloads", "Memory forgotten and loaded again", registry=_R)
 UNJUDGED = Counter(
-    "telecare_alerts_unjudged", "People whose readings of a batch could not be judged", registry=_R
+    "telecare_alerts_unjudged", "Homes whose readings of a batch could not be judged", registry=_R
+)
+UNREAD_TRIGGERS = Counter(
+    "telecare_care_plan_triggers_unread",
+    "Triggers that nobody judges, unreadable or of one form too many, each time they are read",
+    registry=_R,
 )
 SHARDS = Gauge("telecare_alerts_shards", "Shards this process judges", registry=_R)
 PEOPLE = Gauge("telecare_alerts_people", "People in memory", registry=_R)

@@ -288,8 +288,12 @@ class Session:
             self._told(known)
 
     def _put(self, known: Sequence[ports.Known]) -> None:
+        before = self.engine.care_plans.unread
         for some in known:
             self.engine.put(homes=some.homes, people=some.people, devices=some.devices)
+        if unread := self.engine.care_plans.unread - before:
+            metrics.UNREAD_TRIGGERS.inc(unread)
+            self._say.error("Triggers of care plans can't be judged", triggers=unread)
 
     def _told(self, known: Sequence[ports.Known]) -> None:
         for one in (told for some in known for told in some.told):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import psycopg
 import pytest
+import structlog
 
 from alerts import engine, errors, plan, ports, reader
 from alerts.rules import pack, registry
@@ -18,6 +19,7 @@ from alerts.storage.alarms import AlarmLog
 from alerts.storage.readings import ReadingLog
 from alerts.storage.signals import Signals
 from alerts.storage.upkeep import Upkeep
+from ingest import telemetry
 from ingest.kernel.clock import SystemClock
 from ingest.kernel.errors import StoreUnavailableError
 from ingest.storage.pool import open_pool
@@ -462,6 +464,33 @@ def test_one_persons_rows_that_can_not_be_judged_stop_nobody_elses(
         stop.set()
         thread.join(10)
     assert homes.alerts(here.url, "person_no") == [(here.people[1],)]
+
+
+def unread_triggers() -> float:
+    counted = telemetry.REGISTRY.get_sample_value("telecare_care_plan_triggers_unread_total")
+    return counted or 0.0
+
+
+def test_a_care_plans_trigger_that_can_not_be_judged_is_told_and_its_neighbours_are_judged(
+    here: Homes, obs: Writer
+) -> None:
+    good = '{"id": "fast", "title": "Fast", "severity": "soon", "when": "heart_rate > 90"}'
+    with psycopg.connect(here.url) as db:
+        db.execute(
+            "UPDATE ingest.person SET triggers = %s WHERE no = %s",
+            (f"[{good}, {good.replace('heart_rate', 'no_such_thing')}]", here.people[0]),
+        )
+    before = unread_triggers()
+    now = CLOCK.epoch()
+    with reading_log(here.url) as log:
+        with structlog.testing.capture_logs() as said:
+            one = session(log)
+        assert unread_triggers() == before + 1
+        obs.rows(here.rows((0, "heart_rate", 95.0, now - 5), now=now))
+        while one.round()[1]:
+            pass
+    assert [(e["log_level"], e["triggers"]) for e in said if "triggers" in e] == [("error", 1)]
+    assert homes.alerts(here.url, "rule_id") == [("care_plan.fast",)]
 
 
 def test_two_readers_fence_each_other_by_the_cursor(here: Homes, obs: Writer) -> None:
