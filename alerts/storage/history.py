@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import numpy as np
-
 from alerts import errors
 from alerts.state.subjects import Device, Home, Person
+from alerts.storage import rows
 from alerts.storage.rebuilding import Rebuilding
 from ingest.kernel import shards
 from ingest.kernel.clock import Clock
-from ingest.kernel.observation import ROW, Rows
+from ingest.kernel.observation import Rows
 from ingest.storage.pool import Connection, connect, store_errors
 
 _CHUNK: Final = 100_000
@@ -31,9 +30,6 @@ FROM ingest.observation
 WHERE received_at >= %(begin)s AND received_at < %(end)s AND value IS NOT NULL
 ORDER BY received_at, time, device_no, quantity, part, value
 """
-_ROW_NAMES: Final = (
-    "time", "received", "value", "device", "person", "dwelling", "part", "flags", "quantity",
-)  # fmt: skip
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -63,10 +59,7 @@ class History:
             c.itersize = _CHUNK
             c.execute(_ROWS, self.span)
             while found := c.fetchmany(_CHUNK):
-                out = np.zeros(len(found), ROW)
-                for name, column in zip(_ROW_NAMES, zip(*found, strict=True), strict=True):
-                    out[name] = column
-                yield out
+                yield rows.observations(found)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import numpy as np
 
 from alerts import model, ports
 from alerts.state.subjects import Device, Home, Person
+from alerts.storage import rows
 from ingest.kernel import vitals
 from ingest.kernel.clock import Clock
 from ingest.kernel.observation import ROW, ROW_VERSION, Quality, Rows
@@ -170,12 +171,12 @@ class Rebuilding:
         """Return stored readings of homes in the order of their receipt, some at a time."""
         wanted = [int(n) for n in homes]
         with store_errors():
-            yield _rows(self._db.execute(_FALLS, [_FALL, wanted]).fetchall())
+            yield rows.observations(self._db.execute(_FALLS, [_FALL, wanted]).fetchall())
             with self._db.transaction(), self._db.cursor(name="history", binary=True) as cursor:
                 cursor.itersize = _CHUNK
                 cursor.execute(_HISTORY, [wanted, since, until])
                 while found := cursor.fetchmany(_CHUNK):
-                    yield _rows(found)
+                    yield rows.observations(found)
 
     def heard(self, homes: Sequence[int]) -> Rows:
         """Return the newest receipt of each device and quantity, as rows."""
@@ -185,14 +186,7 @@ class Rebuilding:
             found = self._db.execute(
                 _HEARD, [[int(n) for n in homes], since, since, silent]
             ).fetchall()
-        out = np.zeros(len(found), ROW)
-        if found:
-            columns = list(zip(*found, strict=True))
-            for name, column in zip(
-                ("received", "device", "dwelling", "quantity"), columns, strict=True
-            ):
-                out[name] = column
-        return out
+        return rows.observations(found, ("received", "device", "dwelling", "quantity"))
 
     def presence(self, *, since: float) -> Sequence[ports.Presence]:
         """Return what devices have said of themselves since then, by the hub's clock."""
@@ -238,9 +232,9 @@ class Rebuilding:
         ):
             cursor.execute(_SINCE, values)
             while found := cursor.fetchmany(500):
-                rows = [np.frombuffer(r[1], dtype=ROW) for r in found if r[0] == ROW_VERSION]
-                if rows:
-                    yield np.concatenate(rows)
+                read = [np.frombuffer(r[1], dtype=ROW) for r in found if r[0] == ROW_VERSION]
+                if read:
+                    yield np.concatenate(read)
 
     def save(self, shard: int, state: bytes, *, cursors: Mapping[int, int], packs: str) -> None:
         """Keep a checkpoint instead of the one before."""
@@ -256,18 +250,6 @@ def subject(episode: str) -> tuple[str, int]:
     kind, _, rest = episode.partition(":")
     number = rest.partition("/")[0]
     return kind, int(number) if number.isdigit() else 0
-
-
-def _rows(found: Sequence[tuple[Any, ...]]) -> Rows:
-    out = np.zeros(len(found), ROW)
-    if found:
-        for name, column in zip(
-            ("time", "received", "value", "device", "person", "dwelling", "part", "flags",
-             "quantity"),
-            zip(*found, strict=True), strict=True,
-        ):  # fmt: skip
-            out[name] = column
-    return out
 
 
 def _person(row: tuple[Any, ...]) -> Person:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any, LiteralString
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import numpy as np
+
 from alerts import model
+from ingest.kernel.observation import ROW, Rows
 
 ALERT_COLUMNS: LiteralString = (
     "a.no, a.episode, a.source, a.rule_id, a.rule_version, a.severity, a.title, a.reason,"
@@ -66,6 +70,15 @@ def event(row: tuple[Any, ...]) -> model.Event:
         detail=row[6],
         alert_version=row[7],
     )
+
+
+def observations(found: Sequence[tuple[Any, ...]], names: Sequence[str] = ROW.names or ()) -> Rows:
+    """Return database rows as the rules read them; ``names`` says which columns they have."""
+    out = np.zeros(len(found), ROW)
+    if found:
+        for name, column in zip(names, zip(*found, strict=True), strict=True):
+            out[name] = column
+    return out
 
 
 def evidence_json(evidence: model.Evidence) -> str:
