@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts import explaining, model, signals, silence
+from alerts import evidence, model, signals, silence
 from alerts.care_plans import CarePlans
 from alerts.plan import WIDE, Compiled, Plan
 from alerts.rules import early_warning, language, pack, vocabulary
@@ -375,7 +375,7 @@ class Engine:
             return
         # nobody was told that it began, so nobody is told that it is over
         quiet = ~step.worse & (byte & conditions.MUTED != 0)
-        yield from explaining.findings(
+        yield from evidence.findings(
             self.memory, self.care_plans, kind, one, slots, env, scores,
             rank=rank, step=step, news=news[~quiet[news]], muted=muted, at=at, late=old,
         )  # fmt: skip
@@ -387,7 +387,7 @@ class Engine:
     ) -> tuple[IntArray, BoolArray, early_warning.Scores | None]:
         """Return how bad it certainly is, where it certainly isn't, and the scores of a score."""
         if one.score is not None:
-            scores = explaining.scores(one, env, self.memory.people.scale2[slots])
+            scores = evidence.scores(one, env, self.memory.people.scale2[slots])
             ranks = np.array([0, 0, one.score.severity_single.rank,
                               one.score.severity_medium.rank, one.score.severity.rank])  # fmt: skip
             return ranks[scores.level + 1], scores.level == 0, scores
@@ -653,7 +653,7 @@ class Engine:
             env = signals.HomeEnv(m, mine, at, now=now, fresh=one.fresh)
             yes, _ = language.judge(one.condition.levels[0].when, env)
             m.homes.lit[mine[yes]] = now
-            yield from explaining.commands(m, one, mine, env, np.flatnonzero(yes), at)
+            yield from evidence.commands(m, one, mine, env, np.flatnonzero(yes), at)
 
     # -- devices --------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from alerts import model, words
-from alerts.explaining import Again
+from alerts.evidence import Again
 from alerts.rules import language, vocabulary
 from alerts.rules.language import Node, Signal
 from ingest.kernel import vitals

@@ -88,7 +88,7 @@ def rules_explain(
     alert: Annotated[str, typer.Argument(help="An alert's id, as the API and the page show it.")],
 ) -> None:
     """Show the numbers behind an alert, and make its decision again from them."""
-    from alerts import explained  # noqa: PLC0415
+    from alerts import explain  # noqa: PLC0415
     from alerts.storage import alerts as store  # noqa: PLC0415
 
     number = ids.number("alert", alert)
@@ -100,7 +100,7 @@ def rules_explain(
         found = kept.get(number)
         if found is None:
             terminal.fail(f"There is no alert {alert!r}.")
-        for line in explained.lines(found, kept.history(number), packs.rules):
+        for line in explain.lines(found, kept.history(number), packs.rules):
             typer.echo(line)
 
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from alerts import explained, model, plan, reader
+from alerts import explain, model, plan, reader
 from alerts.rules import registry
 from alerts.storage.alerts import AlertStore
 from alerts.storage.readings import ReadingLog
@@ -517,7 +517,7 @@ def test_an_alert_is_explained_from_its_numbers_and_decided_the_same(
             {"limits.heart_rate"}
         )
         for alert in found:
-            said = list(explained.lines(alert, store.history(alert.no), packs.rules))
+            said = list(explain.lines(alert, store.history(alert.no), packs.rules))
             assert f"  Made again from these numbers: {alert.severity} (the same)." in said
             assert any(line.strip().startswith("spo2 = 88 %") for line in said)
 
@@ -530,5 +530,5 @@ def test_what_can_not_be_judged_by_condition_says_so_when_explained(here: Homes)
         raised_at=datetime.now(UTC), reading_at=None, late=False, state=model.State.OPEN,
         condition=model.Condition.ACTIVE, team_no=1, routed_because="x",
     )  # fmt: skip
-    said = list(explained.lines(alert, [], registry.load().rules))
+    said = list(explain.lines(alert, [], registry.load().rules))
     assert "  An emergency pages whatever its value, its age and everything else." in said

@@ -234,7 +234,7 @@ def test_what_has_been_told_is_not_told_again(readings: list[Reading]) -> None:
 @settings(max_examples=80, deadline=None)
 @given(course)
 def test_every_decision_can_be_made_again_from_the_facts_it_was_told_with(given: Course) -> None:
-    from alerts import explaining, model
+    from alerts import evidence, model
 
     for f in run(hub(), given)[0]:
         if f.outcome not in (Outcome.RAISE, Outcome.MUTED) or f.rule_id in _SILENT:
@@ -242,10 +242,10 @@ def test_every_decision_can_be_made_again_from_the_facts_it_was_told_with(given:
         if f.rule_id.startswith("care_plan."):
             of = next(t for t in ABOUT[f.subject_no]["triggers"] if f.rule_id.endswith(t["id"]))
             trigger = read(of)
-            yes, _ = language.judge(trigger.when, explaining.Again.of(f.facts))
+            yes, _ = language.judge(trigger.when, evidence.Again.of(f.facts))
             assert yes[0], f
             continue
-        again = explaining.severity_again(SHIPPED.rules[f.rule_id], f.facts)
+        again = evidence.severity_again(SHIPPED.rules[f.rule_id], f.facts)
         assert again is not None, f
         if f.late:
             again = min(again, model.Severity.SOON, key=lambda s: s.rank)

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from alerts import explaining, model
+from alerts import evidence, model
 from alerts.model import Fact, Finding, Outcome
 from alerts.rules import language, pack
 from tests.support.judging import DAY, HOUR, MINUTE, NOW, SHIPPED, Hub, Reading, days, raised
@@ -92,7 +92,7 @@ def test_a_score_is_told_part_by_part_with_points_and_what_came_from_the_registe
 
 
 def again(found: Finding) -> model.Severity | None:
-    return explaining.severity_again(SHIPPED.rules[found.rule_id], found.facts)
+    return evidence.severity_again(SHIPPED.rules[found.rule_id], found.facts)
 
 
 @pytest.mark.parametrize("oxygen", [True, False])
@@ -125,18 +125,18 @@ def test_other_facts_make_another_decision() -> None:
     rule = SHIPPED.rules["diabetes.hypoglycaemia"]
     for value, wanted in ((2.9, model.Severity.EMERGENCY), (4.1, None), (None, None)):
         changed = [Fact(name="glucose", value=value, quantity="glucose")]
-        assert explaining.severity_again(rule, changed) is wanted
-    assert explaining.severity_again(rule, []) is None
+        assert evidence.severity_again(rule, changed) is wanted
+    assert evidence.severity_again(rule, []) is None
     assert again(found) is model.Severity.URGENT
 
 
 def test_what_is_no_condition_and_no_score_is_not_made_again() -> None:
     for rule in (*SHIPPED.of(pack.AlarmRule), *SHIPPED.of(pack.SilenceRule)):
-        assert explaining.severity_again(rule, []) is None
+        assert evidence.severity_again(rule, []) is None
 
 
 def test_a_limit_that_is_not_among_the_facts_is_no_limit() -> None:
-    env = explaining.Again.of([Fact(name="spo2", value=99.0), Fact(name="high(spo2)", value=None)])
+    env = evidence.Again.of([Fact(name="spo2", value=99.0), Fact(name="high(spo2)", value=None)])
     yes, no = language.judge(language.parse("spo2 < low(spo2) or spo2 > high(spo2)"), env)
     assert (yes.tolist(), no.tolist()) == ([False], [True])
     assert np.isnan(env.parameter(0)).all()

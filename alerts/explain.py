@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from alerts import explaining, model
+from alerts import evidence, model
 from alerts.rules import language, pack, plain, vocabulary
 
 
@@ -61,12 +61,12 @@ def decided(
     if isinstance(rule, pack.SilenceRule):
         return rule.severity if facts else None
     if rule is not None:
-        return explaining.severity_again(rule, facts)
+        return evidence.severity_again(rule, facts)
     try:
         node = language.parse(when)
     except language.LanguageError:
         return None
-    holds = language.judge(node, explaining.Again.of(facts))[0][0]
+    holds = language.judge(node, evidence.Again.of(facts))[0][0]
     return model.Severity.URGENT if holds else None
 
 
