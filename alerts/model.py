@@ -54,6 +54,20 @@ class Source(enum.StrEnum):
     SYSTEM = "system"
 
 
+class AlertClass(enum.StrEnum):
+    """What sort of thing it is; teams say which they take."""
+
+    TELECARE = "telecare"
+    SAFETY = "safety"
+    CLINICAL = "clinical"
+    ACTIVITY = "activity"
+    ENVIRONMENT = "environment"
+    EQUIPMENT = "equipment"
+    REFERRAL = "referral"
+    CARER = "carer"
+    HUB = "hub"
+
+
 class TeamKind(enum.StrEnum):
     """What a team is for; routing asks for a kind and gets a team."""
 
@@ -109,6 +123,14 @@ class Alert:
     pages: int = 1
     disposition: str | None = None
     version: int = 1
+    alert_class: AlertClass = AlertClass.CLINICAL
+    response: str = ""  # id of the response policy, "": none was chosen
+    chain: Mapping[str, Any] = field(default_factory=dict)  # that policy as it was when raised
+    acknowledged_until: datetime | None = None  # open again then, unless somebody goes on
+    snoozed_until: datetime | None = None
+    offered_to: str | None = None  # the account that a handover waits for
+    stale: bool = False  # a step came too late to page anybody
+    outcome: Mapping[str, Any] = field(default_factory=dict)  # said on closing
     team: str | None = None  # the team's id and name, where they were read along
     team_name: str | None = None
 

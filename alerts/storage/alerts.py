@@ -76,7 +76,7 @@ class AlertStore:
         if len(found) <= limit:
             return alerts, None
         last = alerts[-1]
-        return alerts, _cursor(int(found[limit - 1][27]), last.raised_at, last.no)
+        return alerts, _cursor(int(found[limit - 1][-1]), last.raised_at, last.no)
 
     def history(self, no: int) -> list[model.Event]:
         """Return an alert's events, oldest first."""

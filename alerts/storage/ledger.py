@@ -20,15 +20,17 @@ _OPEN = (
 _INSERT = """
 INSERT INTO alerts.alert (episode, source, rule_id, rule_version, severity, title, reason, evidence,
     person_no, dwelling_no, device_no, site, raised_at, reading_at, late, state, condition, team_no,
-    routed_because, owner, next_step_at, pages, disposition, version)
+    routed_because, owner, next_step_at, pages, disposition, version, alert_class, response, chain,
+    acknowledged_until, snoozed_until, offered_to, stale, outcome)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
-    %s)
+    %s, %s, %s, %s, %s, %s, %s, %s, %s)
 RETURNING no
 """
 _UPDATE = """
 UPDATE alerts.alert SET severity = %s, title = %s, reason = %s, evidence = %s, reading_at = %s,
     late = %s, state = %s, condition = %s, team_no = %s, routed_because = %s, owner = %s,
-    next_step_at = %s, pages = %s, disposition = %s, version = %s
+    next_step_at = %s, pages = %s, disposition = %s, version = %s, response = %s, chain = %s,
+    acknowledged_until = %s, snoozed_until = %s, offered_to = %s, stale = %s, outcome = %s
 WHERE no = %s
 """
 _LINK = """
@@ -153,7 +155,7 @@ def _insert_row(a: model.Alert) -> tuple[Any, ...]:
         a.episode, a.source, a.rule_id, a.rule_version, a.severity, a.title, a.reason,
         rows.evidence_json(a.evidence), a.person_no, a.dwelling_no, a.device_no, a.site,
         a.raised_at, a.reading_at, a.late, a.state, a.condition, a.team_no, a.routed_because,
-        a.owner, a.next_step_at, a.pages, a.disposition, a.version,
+        a.owner, a.next_step_at, a.pages, a.disposition, a.version, a.alert_class, *_response(a),
     )  # fmt: skip
 
 
@@ -161,7 +163,14 @@ def _update_row(a: model.Alert) -> tuple[Any, ...]:
     return (
         a.severity, a.title, a.reason, rows.evidence_json(a.evidence), a.reading_at, a.late,
         a.state, a.condition, a.team_no, a.routed_because, a.owner, a.next_step_at, a.pages,
-        a.disposition, a.version, a.no,
+        a.disposition, a.version, *_response(a), a.no,
+    )  # fmt: skip
+
+
+def _response(a: model.Alert) -> tuple[Any, ...]:
+    return (
+        a.response, json.dumps(dict(a.chain)), a.acknowledged_until, a.snoozed_until, a.offered_to,
+        a.stale, json.dumps(dict(a.outcome)),
     )  # fmt: skip
 
 

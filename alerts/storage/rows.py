@@ -17,8 +17,10 @@ ALERT_COLUMNS: LiteralString = (
     "a.no, a.episode, a.source, a.rule_id, a.rule_version, a.severity, a.title, a.reason,"
     " a.evidence, a.person_no, a.dwelling_no, a.device_no, a.site, a.raised_at, a.reading_at,"
     " a.late, a.state, a.condition, a.team_no, a.routed_because, a.owner, a.next_step_at, a.pages,"
-    " a.disposition, a.version"
+    " a.disposition, a.version, a.alert_class, a.response, a.chain, a.acknowledged_until,"
+    " a.snoozed_until, a.offered_to, a.stale, a.outcome"
 )
+_WIDTH = ALERT_COLUMNS.count(",") + 1
 EVENT_COLUMNS: LiteralString = (
     "e.no, e.alert_no, e.at, e.kind, e.by, e.reason, e.detail, e.alert_version"
 )
@@ -26,7 +28,7 @@ EVENT_COLUMNS: LiteralString = (
 
 def alert(row: tuple[Any, ...]) -> model.Alert:
     """Return the alert of ``ALERT_COLUMNS``, followed by the team's id and name where read."""
-    team, team_name = (row[25], row[26]) if len(row) > 25 else (None, None)  # noqa: PLR2004
+    team, team_name = row[_WIDTH : _WIDTH + 2] if len(row) > _WIDTH else (None, None)
     return model.Alert(
         no=row[0],
         episode=row[1],
@@ -53,6 +55,14 @@ def alert(row: tuple[Any, ...]) -> model.Alert:
         pages=row[22],
         disposition=row[23],
         version=row[24],
+        alert_class=model.AlertClass(row[25]),
+        response=row[26],
+        chain=row[27],
+        acknowledged_until=row[28],
+        snoozed_until=row[29],
+        offered_to=row[30],
+        stale=row[31],
+        outcome=row[32],
         team=team,
         team_name=team_name,
     )
