@@ -839,7 +839,8 @@ def _turns(one: Compiled) -> list[language.Hours | language.Compare]:
     counts: list[language.Hours | language.Compare] = []
     for part in parts:
         if isinstance(part, language.Hours):
-            found.append(part)
+            if part.of is None:  # when something happened stays as it was until it happens again
+                found.append(part)
         elif isinstance(part, language.Compare):
             signal = part.left
             plain = isinstance(signal, Signal) and isinstance(part.right, language.Number)

@@ -98,7 +98,7 @@ class HomeEnv(_Env):
             return np.where(rows >= 0, m.home_states.time[np.maximum(rows, 0)], np.nan)
         if signal.name == "after_fall":
             return np.where(np.isfinite(m.homes.fell[s]), m.homes.fell[s], np.nan)
-        if signal.name == "away":
+        if signal.name in ("away", "door_minute"):
             return np.where(np.isfinite(m.homes.door[s]), m.homes.door[s], np.nan)
         return np.where(np.isfinite(m.homes.moved[s]), m.homes.moved[s], np.nan)
 
@@ -111,6 +111,10 @@ class HomeEnv(_Env):
         if signal.name == "light":
             value = self._state(Signal("value", "illuminance"))
             return np.where(np.isnan(value), 0.0, value)
+        if signal.name == "door_minute":
+            used = np.isfinite(homes.door[s])
+            at = self._local(np.where(used, homes.door[s], 0.0))
+            return np.where(used, localtime.minute(at), np.nan)
         watched = np.isfinite(homes.moved[s])
         # time in which the hub heard nothing is no stillness
         moved = np.maximum(homes.moved[s], m.heard_since)

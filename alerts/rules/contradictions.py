@@ -21,6 +21,7 @@ _NEAR: Final = 0.01
 _WIDE: Final = 1e6
 """Where a quantity has no plausible bound of its own."""
 _ENDLESS: Final = 1e9
+_LAST_MINUTE: Final = 1_439.0
 
 
 class Problem(NamedTuple):
@@ -62,10 +63,7 @@ class _Grid:
     def __init__(self, parts: list[language.Node | language.Term]) -> None:
         signals = list(dict.fromkeys(p for p in parts if isinstance(p, Signal)))
         values = [_values(s, parts) for s in signals]
-        minutes = sorted(
-            {m for p in parts if isinstance(p, language.Hours) for m in (p.begin, p.end - 1, p.end)}
-        ) or [0]
-        axes = [*values, [float(m % 1_440) for m in minutes]]
+        axes = [*values, _minutes(parts, None) or [0.0]]
         total = 1
         for axis in axes:
             total *= len(axis)
@@ -100,6 +98,12 @@ class _Grid:
         return " and ".join(f"{s} is {v[at]:g}" for s, v in self._of.items())
 
 
+def _minutes(parts: list[language.Node | language.Term], of: Signal | None) -> list[float]:
+    """Return the minutes of the day that matter where hours are asked of now, or of something."""
+    asked = [p for p in parts if isinstance(p, language.Hours) and p.of == of]
+    return sorted({float(m % 1_440) for p in asked for m in (p.begin, p.end - 1, p.end)})
+
+
 def _values(signal: Signal, parts: list[language.Node | language.Term]) -> list[float]:
     """Return the values of a signal that matter: its ends, and around each number it meets."""
     spec, least, most = vocabulary.SIGNALS[signal.name], 0.0, _ENDLESS
@@ -114,7 +118,10 @@ def _values(signal: Signal, parts: list[language.Node | language.Term]) -> list[
         least, most = -_ENDLESS, _ENDLESS
     elif signal.name in ("gain", "loss"):
         least = 0.0
+    if spec.unit == "min":
+        most = _LAST_MINUTE
     numbers = {p.value for p in parts if isinstance(p, Number)}
+    numbers.update(_minutes(parts, signal))
     near = (-_NEAR, 0.0, _NEAR)
     values = {v + d for v in numbers for d in near} | {least, most, (least + most) / 2}
     if signal.name in ("value", "low", "high", "mean", "usual"):

@@ -154,10 +154,14 @@ class Holds:
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """The subject's local time is in ``[begin, end)``, minutes of the day; may pass midnight."""
+    """A local time is in ``[begin, end)``, minutes of the day; may pass midnight.
+
+    The time is the subject's own now, or that of something that happened there.
+    """
 
     begin: int
     end: int
+    of: Signal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,13 +226,13 @@ def judge(node: Node, env: Env) -> Truth:
             yes = known & (value != 0)
             return yes, known & ~yes
         case Hours():
-            minute = env.minute()
+            minute = env.minute() if node.of is None else env.signal(node.of)
             inside = (
                 (minute >= node.begin) & (minute < node.end)
                 if node.begin < node.end
                 else (minute >= node.begin) | (minute < node.end)
             )
-            return inside, ~inside
+            return inside, ~inside if node.of is None else ~inside & ~np.isnan(minute)
         case Not():
             yes, no = judge(node.of, env)
             return no, yes
@@ -347,6 +351,8 @@ def walk(node: Node | Term) -> Iterator[Node | Term]:
             yield from walk(node.right)
         case Holds():
             yield from walk(node.signal)
+        case Hours() if node.of is not None:
+            yield from walk(node.of)
         case Not() | Times():
             yield from walk(node.of)
         case Every() | Some():
@@ -628,7 +634,7 @@ def _held_times(tree: ast.Call) -> Times:
 
 def _hours(tree: ast.Call) -> Hours:
     found = []
-    for arg in tree.args:
+    for arg in tree.args[:2]:
         text = arg.value if isinstance(arg, ast.Constant) else None
         hour, colon, minute = text.partition(":") if isinstance(text, str) else ("", "", "")
         if not (colon and hour.isdecimal() and minute.isdecimal() and int(minute) < 60):  # noqa: PLR2004
@@ -636,7 +642,12 @@ def _hours(tree: ast.Call) -> Hours:
         found.append(int(hour) * 60 + int(minute))
     if len(found) != 2 or found[0] == found[1] or not all(m < _DAY_MINUTES for m in found):  # noqa: PLR2004
         raise _error(tree, "hours('22:00', '06:00') needs two different local times of day")
-    return Hours(found[0], found[1])
+    if len(tree.args) == 2:  # noqa: PLR2004
+        return Hours(found[0], found[1])
+    of = _signal(tree.args[2])
+    if of is None or of.spec.unit != "min" or len(tree.args) > 3:  # noqa: PLR2004
+        raise _error(tree, "hours() may have a third part: when something was, as door_minute()")
+    return Hours(found[0], found[1], of)
 
 
 def _boolean(signal: Signal) -> bool:

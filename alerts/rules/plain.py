@@ -164,7 +164,8 @@ def of(node: Node) -> str:
         case language.Holds():
             return _signal(node.signal)
         case language.Hours():
-            return (f"it is between {node.begin // 60:02}:{node.begin % 60:02}"
+            what = "it is" if node.of is None else f"{_signal(node.of)} is"
+            return (f"{what} between {node.begin // 60:02}:{node.begin % 60:02}"
                     f" and {node.end // 60:02}:{node.end % 60:02}")  # fmt: skip
         case language.Times():
             return (f"{of(node.of)} in {node.n} of the last {node.last} readings within"
@@ -210,6 +211,7 @@ def _signal(signal: Signal) -> str:
         "count": "today's count", "usual_count": "the usual count",
         "excess": "today's count above usual, in own spreads,",
         "still": "the time without motion", "away": "the time out by the front door",
+        "door_minute": "the time of day at which a door to the outside was last used",
         "quiet_hours": "the sum of hours without motion in which there usually is some",
         "days_known": "the number of days known", "light": "the light (dark where nothing tells)",
         "bed_overdue": "the time in bed beyond the usual",

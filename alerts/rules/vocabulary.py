@@ -75,6 +75,9 @@ SIGNALS: Final[dict[str, Spec]] = {
                         " days on which that hour has motion"),
     "away": Spec(of=("home", "person"), unit="s", grows=True,
                  meaning="time since somebody went out by the front door and nothing moved since"),
+    "door_minute": Spec(of=("home", "person"), unit="min",
+                        meaning="the local minute of the day at which a door to the outside was"
+                        " last used"),
     "days_known": Spec(of=("home", "person"), unit="1",
                        meaning="days of the last two weeks on which anything moved in the home"),
     "bed_overdue": Spec(of=("home", "person"), unit="s", state="bed_occupied",

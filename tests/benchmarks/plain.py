@@ -260,7 +260,9 @@ class Rules:
         return self._hours(node)
 
     def _hours(self, node: Any) -> Of:
-        def hours(_: Subject, t: float) -> bool:
+        def hours(s: Subject, t: float) -> bool:
+            if node.of is not None:  # of all that happened only the door's time is asked for
+                t = (s.home or s).door
             minute = (t + self._offset(t)) % DAY // 60
             if node.begin < node.end:
                 return node.begin <= minute < node.end

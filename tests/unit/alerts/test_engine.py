@@ -805,6 +805,36 @@ def test_who_went_out_at_night_is_told_of_for_marked_people(
     assert got == pytest.approx({} if told_after is None else {RAISE: told_after / 60}, abs=0.04)
 
 
+@pytest.mark.parametrize(
+    "day", [(2026, 6, 10), (2026, 3, 28), (2026, 3, 29), (2026, 10, 24), (2026, 10, 25)]
+)
+@pytest.mark.parametrize(("minute", "night"), [(50, False), (59, False), (60, True)])
+def test_who_locks_up_before_eleven_and_moves_no_more_has_not_gone_out_at_night(
+    day: tuple[int, int, int], minute: int, night: bool
+) -> None:
+    """By the home's clock, on the evenings before and after it is changed as on any other."""
+    evening = datetime(*day, 22, 0, tzinfo=ZoneInfo("Europe/London")).timestamp()
+    one, door = Hub().put(conditions=["dementia"]), evening + minute * 60
+    one.say(("hall/motion", 1), now=door - 60)
+    one.say(("front-door/door_open", 1), now=door)
+    found = one.ticks(door, evening + 9 * HOUR, 60.0)
+    wanted = {RAISE: (evening + 90 * 60 - door) / HOUR} if night else {}
+    assert first(found, "inactivity.left_at_night") == pytest.approx(wanted)
+    told_of = [f for _, f in found if f.rule_id == "inactivity.left_at_night"]
+    doors = [fact for f in told_of for fact in f.facts if fact.name == "door_minute()"]
+    assert {(fact.value, fact.time) for fact in doors} == ({(23 * 60, door)} if night else set())
+
+
+def test_who_goes_out_again_in_the_night_has_gone_out_at_night() -> None:
+    one = Hub().put(conditions=["dementia"])
+    one.say(("hall/motion", 1), now=at_night(-71))
+    one.say(("front-door/door_open", 1), now=at_night(-70))
+    assert first(one.ticks(at_night(-70), at_night(120), 60.0), "inactivity.left_at_night") == {}
+    one.say(("front-door/door_open", 1), now=at_night(120))
+    found = one.ticks(at_night(120), at_night(200), 60.0)
+    assert first(found, "inactivity.left_at_night") == {RAISE: 0.25}
+
+
 # -- falls, cold, light ---------------------------------------------------------------------------------
 
 

@@ -220,6 +220,17 @@ def test_stillness_is_since_the_last_motion_and_none_while_somebody_is_out(
     assert same(of_home(one, "away()"), away)
 
 
+def test_the_time_of_day_of_the_door_is_by_the_homes_clock_and_unknown_before_it_was_used() -> None:
+    one = hub().put()
+    one.say(("kitchen/motion", 1, 2 * HOUR))
+    assert math.isnan(of_home(one, "door_minute()"))
+    one.say(("front-door/door_open", 1, HOUR), ("wardrobe/door_open", 1))
+    assert of_home(one, "door_minute()") == 7 * 60
+    assert of_home(one, "door_minute()", now=NOW + 5 * HOUR) == 7 * 60  # whatever the clock says
+    one.say(("front-door/door_open", 0, HOUR - 60), ("front-door/door_open", 1, 2 * HOUR))
+    assert of_home(one, "door_minute()") == 7 * 60 + 1  # used is opened or shut, and the newest
+
+
 def test_nothing_lasts_longer_than_the_hub_has_been_listening() -> None:
     one = hub().put()
     one.say(("kitchen/motion", 1, 5 * HOUR), ("fall", 1, 4 * HOUR))

@@ -75,6 +75,8 @@ def test_a_pack_is_shown_in_plain_words_with_its_numbers_and_their_sources() -> 
     assert "BTS target" in limits
     gain = RUN.invoke(cli.app, ["rules", "show", "heart_failure.weight_gain"]).output
     assert "soon: when the gain of body weight over 3 d is above 2.0 kg" in gain
+    left = RUN.invoke(cli.app, ["rules", "show", "inactivity.left_at_night"]).output
+    assert "a door to the outside was last used is between 23:00 and 06:00" in left
     news2 = RUN.invoke(cli.app, ["rules", "show", "news2"]).output
     assert "3 to 8, 1 to 11, 0 to 20, 2 to 24, 3 above" in news2  # RCP NEWS2 2017, chart 1
     assert "3 to 35, 1 to 36, 0 to 38, 1 to 39, 2 above" in news2

@@ -27,6 +27,7 @@ def problem(when: str, clear: str) -> contradictions.Problem | None:
         ("acvpu == 'C' and acvpu == 'V'", "acvpu == 'A'", NEVER),
         ("gain(weight, '3 d') < 0", "gain(weight, '3 d') > 1", NEVER),
         ("hours('10:00', '12:00') and hours('13:00', '14:00') and fall", "not fall", NEVER),
+        ("hours('10:00', '12:00', door_minute()) and door_minute() > 720", "not fall", NEVER),
         ("low(spo2) > high(spo2)", "spo2 > 3", NEVER),
         ("spo2 < 90", "spo2 > 100", NO_END),
         ("spo2 < 90", "spo2 > 95 and spo2 < 94", NO_END),
@@ -68,6 +69,7 @@ def test_what_makes_no_sense_is_found(when: str, clear: str, said: str) -> None:
         ("gain(weight, '3 d') > '2 kg'", "gain(weight, '3 d') < '1.5 kg'"),
         ("weight > 100 and fall", "weight < 100 or not fall"),
         ("hours('22:00', '06:00') and fall", "not fall"),
+        ("hours('22:00', '06:00') and hours('07:00', '08:00', door_minute()) and fall", "not fall"),
         ("after_fall() >= '15 min'", "after_fall() < '1 min'"),
         ("symptom.breathless >= 2", "symptom.breathless < 2"),
         # things that hang together: motion ends both, whatever the values say one by one

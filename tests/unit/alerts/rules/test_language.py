@@ -56,7 +56,8 @@ EVERYTHING = [
     "quiet_hours() >= 6", "away() >= '24 h'", "days_known() < 7", "bed_overdue() >= '2 h'",
     "after_fall() >= '15 min'", "count('night_motion') >= 6", "usual_count('night_motion') > 1",
     "excess('bathroom_visits') >= 3.5", "light() < '10 lx'", "residents() == 1",
-    "hours('22:00', '06:00')", "times(spo2 < 90, 2, 3, '2 h')", "times(fall, 2, 4, '365 d')",
+    "hours('22:00', '06:00')", "hours('22:00', '06:00', door_minute())",
+    "times(spo2 < 90, 2, 3, '2 h')", "times(fall, 2, 4, '365 d')",
     "least(2, fall, mains, door_open)", "spo2 < usual(spo2) * 0.9 - 1 + 2", "not (fall and mains)",
     "fall or mains or spo2 < 3", "spo2 < -1 * z(spo2)", "gain(symptom.breathless, '1 d') > 1",
 ]  # fmt: skip
@@ -133,6 +134,9 @@ def test_every_signal_of_the_vocabulary_is_among_the_constructs() -> None:
         ("hours('22:60', '06:00')", "needs two local times of day", 1),
         ("hours('24:00', '06:00')", "needs two different local times of day", 1),
         ("hours('²:00', '06:00')", "needs two local times of day", 1),
+        ("hours('22:00', '06:00', still())", "hours() may have a third part", 1),
+        ("hours('22:00', '06:00', 7)", "hours() may have a third part", 1),
+        ("hours('22:00', '06:00', door_minute(), 7)", "hours() may have a third part", 1),
         ("hours(22, 6)", "needs two local times of day", 1),
         ("acvpu == 'X'", "'X' is none of A, C, V, P, U", 10),
         ("acvpu == 'CV'", "'CV' is none of A, C, V, P, U", 10),
@@ -339,6 +343,18 @@ def test_hours_hold_from_their_first_minute_until_before_their_last(text: str, i
     for minute in range(1_440):
         yes, no = language.judge(node, Said(minute))
         assert (yes[0], no[0]) == (inside(minute), not inside(minute)), minute
+
+
+@pytest.mark.parametrize(
+    ("minute", "held"), [(1_379, False), (1_380, True), (359, True), (360, False), (math.nan, None)]
+)
+def test_hours_of_the_door_are_about_when_it_was_used_and_not_about_now(
+    minute: float, held: bool | None
+) -> None:
+    for now in (0, 720):
+        env = Said(now)
+        env.values["door_minute()"] = minute
+        assert truth("hours('23:00', '06:00', door_minute())", env) is held
 
 
 # -- numbers with units --------------------------------------------------------------------------
