@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
 from alerts import errors, model
 from alerts.rules import contradictions, early_warning, language, vocabulary
+from alerts.rules.document import Document, Node
 from ingest.kernel import conditions, vitals
 
 KINDS: Final = ("condition", "alarm", "score", "silence", "own")
@@ -148,164 +149,6 @@ class Pack:
     shadow: bool = False
 
 
-class _Node:
-    """A TOML table that knows where it stands, refuses what it doesn't know, and reads typed."""
-
-    def __init__(self, doc: _Doc, table: Mapping[str, Any], header: str, nth: int = 0) -> None:
-        self._doc, self._table, self._header, self._nth = doc, table, header, nth
-        self._seen: set[str] = set()
-
-    def error(self, key: str | None, problem: str) -> errors.PackError:
-        line = self._doc.line(self._header, self._nth, key)
-        return errors.PackError(file=self._doc.file, line=line, problem=problem)
-
-    def raw(self, key: str, *, required: bool = True) -> Any:
-        self._seen.add(key)
-        if key not in self._table and required:
-            raise self.error(None, f"'{key}' is missing")
-        return self._table.get(key)
-
-    def has(self, key: str) -> bool:
-        return key in self._table
-
-    def names(self) -> list[str]:
-        return list(self._table)
-
-    def text(self, key: str, *, empty: bool = False) -> str:
-        value = self.raw(key)
-        if not isinstance(value, str) or not (value.strip() or empty):
-            raise self.error(key, f"'{key}' must be a text")
-        return value
-
-    def number(self, key: str) -> float:
-        value = self.raw(key)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.error(key, f"'{key}' must be a number")
-        return float(value)
-
-    def maybe(self, key: str) -> float | None:
-        self._seen.add(key)
-        return self.number(key) if key in self._table else None
-
-    def choice(self, key: str, allowed: tuple[str, ...]) -> str:
-        value = self.text(key)
-        if value not in allowed:
-            raise self.error(key, f"'{key}' is '{value}', must be one of {', '.join(allowed)}")
-        return value
-
-    def severity(self, key: str) -> model.Severity:
-        return model.Severity(self.choice(key, tuple(s.value for s in model.Severity)))
-
-    def quantity(self, key: str) -> vitals.Quantity:
-        name = self.text(key)
-        if name not in vitals.BY_NAME:
-            raise self.error(key, f"'{name}' is no quantity of the nomenclature")
-        return vitals.BY_NAME[name]
-
-    def child(self, key: str) -> _Node:
-        value = self.raw(key)
-        if not isinstance(value, dict):
-            raise self.error(key, f"'{key}' must be a table")
-        header = key if not self._header else f"{self._header}.{key}"
-        return _Node(self._doc, value, header)
-
-    def children(self, key: str) -> Iterator[_Node]:
-        value = self.raw(key, required=False) or []
-        if not isinstance(value, list) or not all(isinstance(v, dict) for v in value):
-            raise self.error(key, f"'{key}' must be a list of tables, [[{key}]]")
-        for n, table in enumerate(value):
-            yield _Node(self._doc, table, key, n)
-
-    def inside(self, key: str, table: Mapping[str, Any]) -> _Node:
-        """Return a table that is written on the line of ``key``, with that line for errors."""
-        return _Line(self, key, table)
-
-    def duration(self, key: str) -> float | None:
-        """Return a length of time, None where there is none. [s]"""
-        self._seen.add(key)
-        if key not in self._table:
-            return None
-        try:
-            return language.duration(self.text(key))
-        except language.LanguageError as error:
-            raise self.error(key, error.problem) from None
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        """Return a list of texts, empty where there is none."""
-        value = self.raw(key, required=False)
-        if value is None:
-            return ()
-        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-            raise self.error(key, f"'{key}' must be a list of texts")
-        return tuple(value)
-
-    def flag(self, key: str) -> bool | None:
-        """Return yes or no, None where nothing is said."""
-        value = self.raw(key, required=False)
-        if value is not None and not isinstance(value, bool):
-            raise self.error(key, f"'{key}' must be true or false")
-        return value
-
-    def condition(self, key: str) -> tuple[language.Node, str]:
-        """Return a condition and its text."""
-        text = self.text(key)
-        try:
-            return language.parse(text), text
-        except language.LanguageError as error:
-            place = f" (at character {error.column})" if error.column else ""
-            raise self.error(key, f"'{key}'{place}: {error.problem}") from None
-
-    def done(self) -> None:
-        """Refuse keys that nobody asked for: a misspelt limit must not become no limit."""
-        for key in self._table:
-            if key not in self._seen:
-                known = ", ".join(sorted(self._seen))
-                raise self.error(key, f"'{key}' is not known here; known are {known}")
-
-
-class _Line(_Node):
-    """A table inside one line of another: what is wrong in it is wrong on that line."""
-
-    def __init__(self, parent: _Node, key: str, table: Mapping[str, Any]) -> None:
-        super().__init__(parent._doc, table, parent._header, parent._nth)
-        self._key = key
-
-    def error(self, key: str | None, problem: str) -> errors.PackError:
-        return super().error(self._key, problem)
-
-
-class _Doc:
-    """The text of a pack, for finding the line of a key."""
-
-    def __init__(self, text: str, file: str) -> None:
-        self.file = file
-        self._lines = text.splitlines()
-
-    def line(self, header: str, nth: int, key: str | None) -> int:
-        start = self._start(header, nth)
-        if key is None:
-            return max(start, 1)
-        pattern = re.compile(rf'\s*"?{re.escape(key)}"?\s*=|\s*\[+\s*.*\b{re.escape(key)}\s*\]')
-        for n in range(start, len(self._lines)):
-            if pattern.match(self._lines[n]):
-                return n + 1
-            if n > start and header and self._lines[n].lstrip().startswith("["):
-                break
-        return max(start, 1)
-
-    def _start(self, header: str, nth: int) -> int:
-        if not header:
-            return 0
-        wanted = {f"[{header}]", f"[[{header}]]"}
-        found = 0
-        for n, text in enumerate(self._lines, start=1):
-            if text.split("#")[0].strip() in wanted:
-                if found == nth:
-                    return n
-                found += 1
-        return 0
-
-
 def parse(text: str, *, file: str) -> Pack:
     """Read a pack, or say in which line it is wrong.
 
@@ -320,7 +163,7 @@ def parse(text: str, *, file: str) -> Pack:
         found = re.search(r"line (\d+)", str(error))
         line = int(found.group(1)) if found else len(text.splitlines())
         raise errors.PackError(file=file, line=line, problem=str(error)) from error
-    top = _Node(_Doc(text, file), table, "")
+    top = Node(Document(text, file), table, "")
     review_by = top.raw("review_by")
     if not isinstance(review_by, date):
         raise top.error("review_by", "'review_by' must be a date")
@@ -351,7 +194,7 @@ def parse(text: str, *, file: str) -> Pack:
     return pack
 
 
-def _common(node: _Node, about: Mapping[str, Any], severity: model.Severity) -> dict[str, Any]:
+def _common(node: Node, about: Mapping[str, Any], severity: model.Severity) -> dict[str, Any]:
     protocol = node.raw("protocol", required=False)
     if protocol is not None and not isinstance(protocol, str):
         raise node.error("protocol", "'protocol' must be a text")
@@ -371,7 +214,7 @@ def _common(node: _Node, about: Mapping[str, Any], severity: model.Severity) -> 
 # -- conditions -----------------------------------------------------------------------------------
 
 
-def _condition(_: _Node, node: _Node, about: Mapping[str, Any]) -> Rule:
+def _condition(_: Node, node: Node, about: Mapping[str, Any]) -> Rule:
     subject = node.choice("subject", SUBJECTS) if node.has("subject") else "person"
     levels = _levels(node, subject)
     if node.has("clear"):
@@ -400,7 +243,7 @@ def _condition(_: _Node, node: _Node, about: Mapping[str, Any]) -> Rule:
     return rule
 
 
-def _levels(node: _Node, subject: str) -> tuple[Level, ...]:
+def _levels(node: Node, subject: str) -> tuple[Level, ...]:
     if node.has("levels"):
         raw = node.raw("levels")
         if not isinstance(raw, list) or not raw or not all(isinstance(r, dict) for r in raw):
@@ -421,7 +264,7 @@ def _levels(node: _Node, subject: str) -> tuple[Level, ...]:
     return tuple(found)
 
 
-def _fits(node: _Node, key: str, when: language.Node, subject: str) -> None:
+def _fits(node: Node, key: str, when: language.Node, subject: str) -> None:
     found = misfit(when, subject)
     if found:
         raise node.error(key, found)
@@ -466,7 +309,7 @@ def _implausible(part: language.Compare) -> str | None:
     return None
 
 
-def _applies(node: _Node) -> Applies:
+def _applies(node: Node) -> Applies:
     raw = node.raw("applies", required=False)
     if raw is None:
         return Applies()
@@ -488,7 +331,7 @@ def _applies(node: _Node) -> Applies:
     return applies
 
 
-def _command(node: _Node) -> Command | None:
+def _command(node: Node) -> Command | None:
     raw = node.raw("command", required=False)
     if raw is None:
         return None
@@ -508,7 +351,7 @@ def _command(node: _Node) -> Command | None:
 # -- the other kinds ------------------------------------------------------------------------------
 
 
-def _limit(node: _Node) -> Limit:
+def _limit(node: Node) -> Limit:
     q = node.quantity("quantity")
     bands: dict[str, tuple[float | None, float | None]] = {}
     for name, raw in (node.raw("bands", required=False) or {}).items():
@@ -547,7 +390,7 @@ def _limit(node: _Node) -> Limit:
     return limit
 
 
-def _bounds(node: _Node, q: vitals.Quantity, low: float | None, high: float | None) -> None:
+def _bounds(node: Node, q: vitals.Quantity, low: float | None, high: float | None) -> None:
     """Refuse limits of a risk band that no reading could reach or that leave nothing between."""
     for bound in (low, high):
         if bound is not None and not q.low <= bound <= q.high:
@@ -557,7 +400,7 @@ def _bounds(node: _Node, q: vitals.Quantity, low: float | None, high: float | No
         raise node.error("bands", "the lower limit must be below the upper one")
 
 
-def _alarm(_: _Node, node: _Node, about: Mapping[str, Any]) -> Rule:
+def _alarm(_: Node, node: Node, about: Mapping[str, Any]) -> Rule:
     name = node.text("quantity", empty=True)
     if name and (name not in vitals.BY_NAME or not vitals.BY_NAME[name].emergency):
         raise node.error("quantity", f"'{name}' is no emergency of the nomenclature")
@@ -568,11 +411,11 @@ def _alarm(_: _Node, node: _Node, about: Mapping[str, Any]) -> Rule:
     )
 
 
-def _own(_: _Node, node: _Node, about: Mapping[str, Any]) -> Rule:
+def _own(_: Node, node: Node, about: Mapping[str, Any]) -> Rule:
     return Rule(**{**_common(node, about, node.severity("severity")), "shadow": False})
 
 
-def _silence(_: _Node, node: _Node, about: Mapping[str, Any]) -> Rule:
+def _silence(_: Node, node: Node, about: Mapping[str, Any]) -> Rule:
     rule = SilenceRule(
         **_common(node, about, node.severity("severity")),
         what=node.choice("what", SILENCES),
@@ -586,7 +429,7 @@ def _silence(_: _Node, node: _Node, about: Mapping[str, Any]) -> Rule:
     return rule
 
 
-def _score(top: _Node, node: _Node, about: Mapping[str, Any]) -> Rule:
+def _score(top: Node, node: Node, about: Mapping[str, Any]) -> Rule:
     levels = top.child("levels")
     rule = ScoreRule(
         **_common(node, about, node.severity("severity_high")),
@@ -603,7 +446,7 @@ def _score(top: _Node, node: _Node, about: Mapping[str, Any]) -> Rule:
     return rule
 
 
-def _chart(node: _Node, levels: _Node) -> early_warning.Chart:
+def _chart(node: Node, levels: Node) -> early_warning.Chart:
     node.text("source")
     parts = []
     for name in node.names():
@@ -634,7 +477,7 @@ def _part_problem(quantity: str) -> str:
     return ""
 
 
-def _part(part: _Node, name: str, quantity: str) -> early_warning.Part:
+def _part(part: Node, name: str, quantity: str) -> early_warning.Part:
     """Read one part of a chart: bands of a number, points of a yes, or points of not-the-first."""
     if part.has("yes"):
         made = early_warning.Part(name=name, quantity=quantity, yes=int(part.number("yes")))
@@ -651,7 +494,7 @@ def _part(part: _Node, name: str, quantity: str) -> early_warning.Part:
     return made
 
 
-def _table(node: _Node, key: str) -> early_warning.Table:
+def _table(node: Node, key: str) -> early_warning.Table:
     step = node.number("step")
     raw = node.raw(key)
     if step <= 0 or not isinstance(raw, list) or not raw:
