@@ -26,21 +26,23 @@ _LEAST_SPREAD: Final = 1.0  # unsourced: one visit more or less is never a diffe
 
 
 class Activity(Table):
-    """Counts of one home by local hour and day.
+    """What moved in one home by local hour and day, and how often what is counted happened.
 
-    The entry of day ``d`` is at place ``d % PATTERN_DAYS`` (hours) and ``d % DAYS`` (counters);
-    ``day`` is the newest one.
+    Of day ``d`` tell bit ``d % PATTERN_DAYS`` (``days``, ``hours``) and the entry at place
+    ``d % DAYS`` (``counts``, ``up``); ``day`` is the newest one.
     """
 
     COLUMNS: ClassVar = {
         "day": Column("i4", -(2**30)),
-        "hours": Column("u1", 0, (PATTERN_DAYS, HOURS)),
+        "days": Column("u2", 0),  # on which anything moved: a bit each
+        "hours": Column("u2", 0, (HOURS,)),  # on which days anything moved in that hour
         "counts": Column("u1", 0, (len(EVERY), DAYS)),
         "seen": Column("f8", -np.inf, (len(EVERY),)),  # the newest event of a counter
         "up": Column("u2", _NO_TIME, (DAYS,)),  # minute of the first getting up
     }
     day: NDArray[np.int32]
-    hours: NDArray[np.uint8]
+    days: NDArray[np.uint16]
+    hours: NDArray[np.uint16]
     counts: NDArray[np.uint8]
     seen: FloatArray
     up: NDArray[np.uint16]
@@ -54,23 +56,21 @@ class Activity(Table):
         to = np.full(at.size, -(2**30), dtype=np.int64)
         np.maximum.at(to, which, day[new])
         step = to - self.day[at]
-        for array, size, axis in ((self.hours, PATTERN_DAYS, 1), (self.up, DAYS, 1),
-                                  (self.counts, DAYS, 2)):  # fmt: skip
-            age = np.mod(to[:, None] - np.arange(size), size)
-            gone = age < np.minimum(step, size)[:, None]
-            fill = _NO_TIME if array is self.up else 0
-            shape = [at.size] + [1] * (array.ndim - 1)
-            shape[axis] = size
-            array[at] = np.where(gone.reshape(shape), array.dtype.type(fill), array[at])
+        kept = ~_bits(_gone(to, step, PATTERN_DAYS))
+        self.days[at] &= kept
+        self.hours[at] &= kept[:, None]
+        gone = _gone(to, step, DAYS)
+        self.up[at] = np.where(gone, np.uint16(_NO_TIME), self.up[at])
+        self.counts[at] = np.where(gone[:, None], np.uint8(0), self.counts[at])
         self.day[at] = to
 
     def moved(self, rows: IntArray, local: FloatArray) -> None:
-        """Count motion by hour; rows may be repeated."""
+        """Take in motion; rows may be repeated."""
         day, hour = localtime.day(local), localtime.minute(local) // 60
         known = day > self.day[rows] - PATTERN_DAYS
-        rows, day, hour = rows[known], day[known], hour[known]
-        place = (rows * PATTERN_DAYS + day % PATTERN_DAYS) * HOURS + hour
-        self._add(self.hours, place)
+        rows, bit = rows[known], _bit(day[known])
+        np.bitwise_or.at(self.days, rows, bit)
+        np.bitwise_or.at(self.hours.reshape(-1), rows * HOURS + hour[known], bit)
 
     def visits(self, which: int, rows: IntArray, time: FloatArray, local: FloatArray) -> None:
         """Count visits: events apart by more than a spell; sorted by row and time.
@@ -86,7 +86,9 @@ class Activity(Table):
         day = localtime.day(local)
         known = begins & (day > self.day[rows] - DAYS)
         place = (rows[known] * len(EVERY) + which) * DAYS + day[known] % DAYS
-        self._add(self.counts, place)
+        flat = self.counts.reshape(-1)
+        at, times = np.unique(place, return_counts=True)
+        flat[at] = np.minimum(flat[at].astype(np.int64) + times, 255)
         np.maximum.at(self.seen[:, which], rows, time)
 
     def got_up(self, rows: IntArray, local: FloatArray) -> None:
@@ -96,50 +98,16 @@ class Activity(Table):
         place = rows[fit] * DAYS + day[fit] % DAYS
         np.minimum.at(self.up.reshape(-1), place, minute[fit].astype(np.uint16))
 
-    @staticmethod
-    def _add(array: NDArray[np.uint8], place: IntArray) -> None:
-        flat = array.reshape(-1)
-        at, times = np.unique(place, return_counts=True)
-        flat[at] = np.minimum(flat[at].astype(np.int64) + times, 255)
-
     # -- what it tells ------------------------------------------------------------------------
 
     def days_known(self, rows: IntArray) -> IntArray:
         """Return on how many days before today anything moved."""
-        return np.asarray(self._pattern(rows)[1].sum(axis=1), dtype=np.int64)
+        days = np.bitwise_count(self.days[rows] & self._before(rows))
+        return np.asarray(days, dtype=np.int64)
 
-    def _pattern(self, rows: IntArray) -> tuple[BoolArray, BoolArray]:
-        """Return whether each hour of each earlier day had motion, and which days had any."""
-        some = self.hours[rows] > 0
-        today = np.mod(self.day[rows], PATTERN_DAYS)
-        some[np.arange(rows.size), today] = False
-        return some, np.asarray(some.any(axis=2))
-
-    def share(self, rows: IntArray) -> FloatArray:
-        """Return on which share of a home's days each hour has motion, shape (n, 24).
-
-        NaN where fewer than `PATTERN_LEAST` days are known.
-        """
-        some, days = self._pattern(rows)
-        known = days.sum(axis=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found = some.sum(axis=1) / known[:, None]
-        return np.where((known >= PATTERN_LEAST)[:, None], found, np.nan)
-
-    def usual_hours(self, rows: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Return median and robust spread of the motions in each hour, shape (n, 24) each."""
-        _, days = self._pattern(rows)
-        counts = np.where(days[:, :, None], self.hours[rows].astype(np.float64), np.nan)
-        enough = days.sum(axis=1) >= PATTERN_LEAST
-        median = np.full((rows.size, HOURS), np.nan)
-        spread = median.copy()
-        if enough.any():
-            flat = counts[enough].transpose(0, 2, 1).reshape(-1, PATTERN_DAYS)
-            middle = median_of(flat)
-            median[enough] = middle.reshape(-1, HOURS)
-            apart = _MAD * median_of(np.abs(flat - middle[:, None]))
-            spread[enough] = apart.reshape(-1, HOURS)
-        return median, spread
+    def _before(self, rows: IntArray) -> NDArray[np.uint16]:
+        """Return the bits of all days but the newest one."""
+        return ~_bit(self.day[rows].astype(np.int64))
 
     def quiet_hours(self, rows: IntArray, begin: FloatArray, end: FloatArray) -> FloatArray:
         """Return the hours without motion, each weighted by how usual motion is in it.
@@ -154,10 +122,12 @@ class Activity(Table):
         Returns
         -------
         FloatArray
-            Expected hours with motion that passed without, NaN without a pattern. [h]
+            Expected hours with motion that passed without, NaN where fewer than `PATTERN_LEAST`
+            days are known. [h]
         """
-        share = self.share(rows)
-        out = np.where(np.isnan(share[:, 0]), np.nan, 0.0)
+        before, days = self._before(rows), self.days_known(rows)
+        known = np.where(days >= PATTERN_LEAST, days, np.nan)
+        out = 0.0 * known
         first = np.floor(begin / 3_600)
         for step in range(2 * HOURS):  # over hours, for everybody at once
             at = first + step
@@ -167,7 +137,8 @@ class Activity(Table):
             if not part.any():
                 break
             hour = np.mod(at, HOURS).astype(np.int64)
-            out = out + part / 3_600 * share[np.arange(rows.size), hour]
+            share = np.bitwise_count(self.hours[rows, hour] & before) / known
+            out = out + part / 3_600 * share
         return out
 
     def on_day(self, rows: IntArray, which: int, day: IntArray) -> FloatArray:
@@ -181,12 +152,12 @@ class Activity(Table):
 
         A day on which nothing at all moved is a day nobody was there, or no sensor.
         """
-        _, moved = self._pattern(rows)
         newest = self.day[rows].astype(np.int64)
         back = np.arange(1, PATTERN_DAYS)
         days = newest[:, None] - back
         k = np.arange(rows.size)[:, None]
-        known = moved[k, days % PATTERN_DAYS] & (days < day[:, None])
+        moved = (self.days[rows][:, None] & _bit(days)) != 0
+        known = moved & (days < day[:, None])
         counts = np.where(
             known, self.counts[rows, which][k, days % DAYS].astype(np.float64), np.nan
         )
@@ -217,6 +188,22 @@ class Activity(Table):
         """Return who has left the bed since four this morning."""
         known = self.day[rows] == day
         return np.asarray(known & (self.up[rows, day % DAYS] < _NO_TIME))
+
+
+def _gone(newest: IntArray, step: IntArray, size: int) -> BoolArray:
+    """Return which of ``size`` places are of the newest ``step`` days, shape (n, size)."""
+    age = np.mod(newest[:, None] - np.arange(size), size)
+    return np.asarray(age < np.minimum(step, size)[:, None])
+
+
+def _bit(day: IntArray) -> NDArray[np.uint16]:
+    return np.left_shift(np.uint16(1), np.mod(day, PATTERN_DAYS).astype(np.uint16))
+
+
+def _bits(places: BoolArray) -> NDArray[np.uint16]:
+    """Return a number whose bits are the places of each row."""
+    weight = np.left_shift(np.uint16(1), np.arange(places.shape[1], dtype=np.uint16))
+    return np.asarray(places @ weight, dtype=np.uint16)
 
 
 def counted(

@@ -34,7 +34,7 @@ from alerts.state.table import ABSENT, BoolArray, Column, FloatArray, IntArray, 
 from alerts.state.table import renumbered as _renumbered
 from ingest.kernel import localtime, vitals
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the layout of a checkpoint: what is of another version is not read."""
 BY_HAND_S: Final = 4 * 3_600.0
 """From this cadence on a person's quantity is one that somebody has to measure. Unsourced. [s]"""

@@ -21,6 +21,7 @@ import numpy as np
 from alerts import plan as plans
 from alerts.engine import Engine
 from alerts.rules import registry
+from alerts.state.activity import PATTERN_DAYS
 from alerts.state.memory import Memory
 from alerts.state.subjects import Device, Home, Person
 from ingest.kernel import localtime, vitals
@@ -122,12 +123,13 @@ def _activity(memory: Memory, rng: np.random.Generator, now: float) -> None:
     n = table.count
     table.day[:n] = today
     usual = np.r_[np.full(6, 0.1), np.full(16, 4.0), np.full(2, 0.5)]
-    pool = rng.poisson(usual, (4_096, table.hours.shape[1], usual.size)).astype(np.uint8)
+    days = np.arange(PATTERN_DAYS)
+    moves = rng.poisson(usual[:, None], (4_096, usual.size, days.size)) > 0
     counts = rng.poisson(np.array([6, 1, 1, 1])[:, None], (4_096, 4, table.counts.shape[2]))
-    which = rng.integers(0, len(pool), n)
-    hour = int(now % DAY // 3_600)
-    table.hours[:n] = pool[which]
-    table.hours[:n, today % table.hours.shape[1], hour + 1 :] = 0
+    which = rng.integers(0, len(moves), n)
+    moves[:, int(now % DAY // 3_600) + 1 :, today % days.size] = False
+    hours = (moves << days).sum(axis=2).astype(np.uint16)
+    table.hours[:n], table.days[:n] = hours[which], np.bitwise_or.reduce(hours, axis=1)[which]
     table.counts[:n] = counts.astype(np.uint8)[which]
     table.up[:n] = rng.integers(400, 520, (4_096, table.up.shape[1])).astype(np.uint16)[which]
     table.seen[:n] = now - 7_200

@@ -155,8 +155,8 @@ def test_without_a_checkpoint_the_same_memory_comes_from_the_store(
         before = contents(lost)
     with working(here.url) as again:
         after = contents(again)
-    for name in ("series.value", "series.time", "days.last", "days.when", "activity.hours",
-                 "activity.counts", "home_states.value"):  # fmt: skip
+    for name in ("series.value", "series.time", "days.last", "days.when", "activity.days",
+                 "activity.hours", "activity.counts", "home_states.value"):  # fmt: skip
         assert after[name] == before[name], name
 
 

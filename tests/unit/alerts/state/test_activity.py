@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from collections import Counter
 from datetime import datetime
 
 import numpy as np
@@ -42,12 +41,20 @@ def visit(made: Activity, *local: float, row: int = 0) -> None:
     made.visits(BATH, rows, at, at)
 
 
+def moving(made: Activity, row: int = 0) -> set[tuple[int, int]]:
+    """Days (modulo the pattern's) and hours in which something moved."""
+    places = range(activity.PATTERN_DAYS)
+    hours = {(d, h) for d in places for h in range(24) if made.hours[row, h] >> d & 1}
+    assert {d for d in places if made.days[row] >> d & 1} == {d for d, _ in hours}
+    return hours
+
+
 moments = st.integers(0, 40 * 24 * 4).map(lambda n: FIRST * DAY + n * 900.0)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), moments), max_size=40), st.integers(1, 4))
-def test_motion_is_counted_by_hour_of_the_last_two_weeks_in_whatever_order_it_comes(
+def test_motion_is_known_by_hour_of_the_last_two_weeks_in_whatever_order_it_comes(
     given: list[tuple[int, float]], parts: int
 ) -> None:
     made = home(3)
@@ -59,17 +66,15 @@ def test_motion_is_counted_by_hour_of_the_last_two_weeks_in_whatever_order_it_co
     for row in range(3):
         mine = [t for r, t in given if r == row]
         if not mine:
-            assert not made.hours[row].any()
+            assert not moving(made, row)
             continue
         newest = int(max(mine) // DAY)
-        wanted = Counter(
+        assert made.day[row] == newest
+        assert moving(made, row) == {
             (int(t // DAY) % activity.PATTERN_DAYS, int(t % DAY // HOUR))
             for t in mine
             if t // DAY > newest - activity.PATTERN_DAYS
-        )
-        assert made.day[row] == newest
-        assert {(d, h): int(made.hours[row, d, h]) for d, h in wanted} == dict(wanted)
-        assert made.hours[row].sum() == sum(wanted.values())
+        }
 
 
 def test_a_day_far_ahead_forgets_all_and_a_day_long_ago_is_not_taken() -> None:
@@ -80,26 +85,27 @@ def test_a_day_far_ahead_forgets_all_and_a_day_long_ago_is_not_taken() -> None:
     assert made.days_known(np.array([0]))[0] == 13
     move(made, (FIRST + 400) * DAY)
     assert made.days_known(np.array([0]))[0] == 0
-    assert made.hours.sum() == 1
+    assert len(moving(made)) == 1
     assert made.counts.sum() == 0
     move(made, (FIRST + 400 - 14) * DAY)
-    assert made.hours.sum() == 1
+    assert len(moving(made)) == 1
     move(made, (FIRST + 400 - 13) * DAY)
     assert made.days_known(np.array([0]))[0] == 1
 
 
 def test_counts_stop_at_255_and_do_not_begin_again() -> None:
     made = home()
-    move(made, *[FIRST * DAY] * 300)
-    move(made, *[FIRST * DAY] * 3)
-    assert made.hours.max() == 255
-    assert made.hours.sum() == 255
+    made.advance(np.array([0]), np.array([FIRST]))
+    for n in range(2):
+        time = (n * 300 + np.arange(300)) * SPELL_S
+        made.visits(BATH, np.zeros(300, dtype=np.int64), time, np.full(300, FIRST * DAY))
+        assert made.on_day(np.array([0]), BATH, np.array([FIRST]))[0] == 255
 
 
 def test_one_home_says_nothing_of_another() -> None:
     made = home(2)
     move(made, FIRST * DAY, row=1)
-    assert not made.hours[0].any()
+    assert not moving(made, 0)
     assert made.day[0] < 0
 
 
@@ -175,8 +181,9 @@ def test_a_day_on_which_nothing_moved_is_no_day_of_the_pattern() -> None:
     at, today = np.array([0]), np.array([FIRST + 13])
     assert made.days_known(at)[0] == 8
     assert made.usual(at, BATH, today)[0][0] == 2
-    assert made.share(at)[0, 0] == 1.0
-    assert made.share(at)[0, 1] == 0.0
+    midnight = np.array([(FIRST + 13) * DAY])
+    assert made.quiet_hours(at, midnight, midnight + HOUR)[0] == 1.0
+    assert made.quiet_hours(at, midnight + HOUR, midnight + 2 * HOUR)[0] == 0.0
 
 
 @pytest.mark.parametrize(("days", "is_known"), [(7, False), (8, True)])
@@ -185,12 +192,9 @@ def test_the_pattern_is_believed_after_seven_days_before_today(days: int, is_kno
     days_of(made, [1] * days)
     at = np.array([0])
     assert made.days_known(at)[0] == days - 1
-    assert bool(np.isnan(made.share(at)).all()) is not is_known
-    median, spread = made.usual_hours(at)
-    assert bool(np.isnan(median).all()) is not is_known
-    assert bool(np.isnan(spread).all()) is not is_known
     now = np.array([(FIRST + days) * DAY])
     assert bool(np.isnan(made.quiet_hours(at, now - HOUR, now)[0])) is not is_known
+    assert bool(np.isnan(made.quiet_hours(at, now, now)[0])) is not is_known
 
 
 @settings(max_examples=40, deadline=None)
@@ -212,16 +216,6 @@ def test_quiet_hours_are_the_share_of_days_with_motion_summed_over_the_time(
     minutes = np.arange(start, end, 60.0)
     wanted = sum(share[int(m % DAY // HOUR)] for m in minutes) / 60
     assert found == pytest.approx(wanted, abs=1e-6)
-
-
-def test_the_usual_motions_of_an_hour_are_the_median_of_the_days() -> None:
-    made = home()
-    for n, count in enumerate([1, 2, 3, 4, 5, 6, 7, 0]):
-        move(made, *[(FIRST + n) * DAY + 9 * HOUR] * count, (FIRST + n) * DAY)
-    median, spread = made.usual_hours(np.array([0]))
-    assert median[0, 9] == 4
-    assert spread[0, 9] == pytest.approx(1.4826 * 2)
-    assert median[0, 0] == 1
 
 
 @pytest.mark.parametrize(("minute", "counts"), [(239, False), (240, True), (241, True)])
@@ -256,8 +250,7 @@ def test_days_on_which_the_clocks_change_are_counted_as_days() -> None:
         local = zones.local(utc, np.repeat(zone, hours))
         move(made, *local)
         assert made.day[0] == first
-        assert made.hours[0, first % activity.PATTERN_DAYS].sum() == hours
-        assert made.hours[0].max() == (2 if hours == 25 else 1)  # the hour that comes twice
+        assert len(moving(made)) == min(hours, 24)  # one hour may come twice
         move(made, *zones.local(np.array([midnight + hours * HOUR]), zone))
         assert made.day[0] == first + 1
 
@@ -283,7 +276,7 @@ def test_what_an_event_is_counted_for_depends_on_the_hour(minute: int, names: se
 
 def test_of_no_homes_nothing_is_told() -> None:
     made, none = home(), np.zeros(0, dtype=np.int64)
-    assert made.share(none).shape == (0, 24)
+    assert made.days_known(none).shape == (0,)
     assert made.usual(none, BATH, none)[0].shape == (0,)
     assert made.quiet_hours(none, np.zeros(0), np.zeros(0)).shape == (0,)
     made.advance(none, none)
