@@ -259,12 +259,24 @@ def test_decompensation_speaks_for_its_parts_and_clears_when_they_have_been_over
     assert "heart_failure.weight_gain" in raised(f for _, f in late)  # it speaks for itself again
 
 
-def test_a_fall_long_ago_stops_counting_by_the_clock_alone() -> None:
+@pytest.mark.parametrize("between", [30 * DAY, 300 * DAY, 364 * DAY])
+def test_a_fall_long_ago_stops_counting_by_the_clock_alone(between: float) -> None:
+    """Not a quarter of a year after the last fall, nor only then: when it is no more two in a year."""
     one = hub()
-    one.say(("fall", 1, 30 * DAY, 1, 0, 0, HISTORY))
+    one.say(("fall", 1, between, 1, 0, 0, HISTORY))
     assert "falls.repeated" in raised(one.say(("fall", 1)))
-    found = one.ticks(NOW + 334 * DAY, NOW + 336 * DAY, HOUR)
-    assert [at for at, f in found if told([f], "falls.repeated") == [CLEAR]] == [DAY + HOUR]
+    found = one.ticks(NOW, NOW + 366 * DAY - between, HOUR)
+    over = [(at, f.outcome) for at, f in found if f.rule_id == "falls.repeated"]
+    assert over == [(365 * DAY - between + HOUR, CLEAR)]
+    anew = one.say(("fall", 1), now=NOW + 366 * DAY - between)
+    assert told(anew, "falls.repeated") == [RAISE]
+
+
+def test_two_falls_that_the_clock_drops_between_two_looks_are_over_too() -> None:
+    one = hub()
+    assert "falls.repeated" in raised(one.say(("fall", 1, 20 * MINUTE), ("fall", 1)))
+    found = one.ticks(NOW + 364 * DAY + 30 * MINUTE, NOW + 366 * DAY, HOUR)
+    assert [at for at, f in found if told([f], "falls.repeated") == [CLEAR]] == [DAY]
 
 
 # -- the early-warning score ----------------------------------------------------------------------
