@@ -920,8 +920,9 @@ def _ordered(slot: IntArray, column: IntArray, rows: Rows, judged: BoolArray) ->
     order = np.lexsort((time, slot))
     s, t = slot[order], time[order]
     if ((s[1:] == s[:-1]) & (t[1:] == t[:-1])).any():
-        # Two devices may measure the same at the same moment: value and device decide, not order.
-        order = np.lexsort((rows["device"][keep], value, column, time, slot))
+        # Two devices may measure the same at the same moment: the value decides, then whether it is
+        # judged, not the order.
+        order = np.lexsort((rows["device"][keep], judged, value, column, time, slot))
     slot, column, time, value = slot[order], column[order], time[order], value[order]
     new_subject = np.r_[True, slot[1:] != slot[:-1]]
     new_time = new_subject | np.r_[True, time[1:] != time[:-1]]

@@ -89,6 +89,15 @@ def shards(*numbers: int) -> list[int]:
     return [n % 64 for n in numbers or ABOUT]
 
 
+@pytest.mark.parametrize("flags", [(0, int(Quality.HISTORICAL)), (int(Quality.HISTORICAL), 0)])
+def test_of_a_reading_that_comes_twice_at_once_the_one_that_may_be_judged_is(
+    flags: tuple[int, int],
+) -> None:
+    made = hub(1)
+    found = made.say(*(Reading("heart_rate", 45, flags=each) for each in flags), now=NOW)
+    assert [f.rule_id for f in found] == ["limits.heart_rate"]
+
+
 @settings(max_examples=60, deadline=None)
 @given(course, st.integers(0, 2**16))
 def test_the_order_of_rows_in_a_batch_does_not_matter(given: Course, seed: int) -> None:
