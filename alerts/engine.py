@@ -410,12 +410,20 @@ class Engine:
             due = np.maximum(
                 open_.pending_at[rows] + one.timing.wait, open_.raised_at[rows] + one.timing.again
             )
-            table.due[wait] = np.minimum(table.due[wait], due)
+            self._wake_at(kind, wait, rows, due)
         if one.timing.clear:
             ends = slots[table.phase[slots, one.column] & conditions.CLEARING != 0]
             rows = open_.find(ends, one.column)
             due = open_.clearing_at[rows] + one.timing.clear
-            table.due[ends] = np.minimum(table.due[ends], due)
+            self._wake_at(kind, ends, rows, due)
+
+    def _wake_at(self, kind: str, slots: IntArray, rows: IntArray, due: FloatArray) -> None:
+        """Have the clock look at homes, or at conditions of devices, once they are due."""
+        if kind == "home":
+            self.memory.homes.due[slots] = np.minimum(self.memory.homes.due[slots], due)
+        else:  # of many devices few have anything going on
+            open_ = self.memory.open[kind]
+            open_.due[rows] = np.minimum(open_.due[rows], due)
 
     def _over(
         self,
@@ -696,7 +704,7 @@ class Engine:
         people = np.flatnonzero(m.people.due[: m.people.count] <= now)
         if people.size:
             found += self._people_due(people, now)
-        devices = np.flatnonzero(m.devices.due[: m.devices.count] <= now)
+        devices = np.flatnonzero(m.open["device"].due[: m.open["device"].count] <= now)
         if devices.size:
             found += self._devices_due(devices, now)
         return found
@@ -736,10 +744,11 @@ class Engine:
                 found += self._judge_people(one, mine, np.full(mine.size, now), now, clock=True)
         return found
 
-    def _devices_due(self, slots: IntArray, now: float) -> list[model.Finding]:
+    def _devices_due(self, rows: IntArray, now: float) -> list[model.Finding]:
         m = self.memory
         found: list[model.Finding] = []
-        m.devices.due[slots] = np.inf
+        slots = np.unique(m.open["device"].slot[rows])
+        m.open["device"].due[rows] = np.inf
         for one in self.plan.device:
             busy = slots[m.devices.phase[slots, one.column] != 0]
             if busy.size and one.clocked:

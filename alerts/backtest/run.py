@@ -183,7 +183,7 @@ def _sleep(
 
 def next_due(memory: Memory) -> float:
     """Return when the clock alone may change something next. [s, Unix]"""
-    tables = (memory.homes, memory.people, memory.devices, memory.feeds)
+    tables = (memory.homes, memory.people, memory.open["device"], memory.feeds)
     return min(float(t.due[: t.count].min(initial=np.inf)) for t in tables)
 
 

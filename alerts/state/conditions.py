@@ -34,6 +34,7 @@ class Open(Keyed):
         "clearing_at": Column("f8", np.inf),
         "raised_at": Column("f8", _NEVER),
         "told_at": Column("f8", _NEVER),
+        "due": Column("f8", np.inf),  # of devices: when the clock alone may change it
         "basis": Column("u4", 0),  # parts of a score that were measured when it was told
     }
     rule: NDArray[np.uint8]
@@ -41,6 +42,7 @@ class Open(Keyed):
     clearing_at: FloatArray
     raised_at: FloatArray
     told_at: FloatArray
+    due: FloatArray
     basis: NDArray[np.uint32]
 
     def meet(self, slots: IntArray, rule: int) -> IntArray:

@@ -23,6 +23,8 @@ from alerts.state.table import (
 )
 
 _NEVER = -np.inf
+DUE = Column("f8", np.inf)
+"""When the clock alone may change something."""
 BANDS = ("", "green", "amber", "red")
 ONLINE, OFFLINE, SLEEPING = 1, 2, 3
 STATES: Mapping[str, int] = {"online": ONLINE, "offline": OFFLINE, "sleeping": SLEEPING}
@@ -78,12 +80,10 @@ class Subjects(Table):
     COLUMNS: ClassVar = {
         "no": Column("i4", 0),  # dense, so four bytes are enough, as for the look-up
         "shard": Column("u1", 0),
-        "due": Column("f8", np.inf),  # when the clock alone may change something
         "phase": Column("u1", 0, (1,)),  # per rule, see alerts.state.conditions
     }
     no: NDArray[np.int32]
     shard: NDArray[np.uint8]
-    due: FloatArray
     phase: NDArray[np.uint8]
 
     def __init__(self) -> None:
@@ -119,6 +119,7 @@ class People(Subjects):
 
     COLUMNS: ClassVar = {
         **Subjects.COLUMNS,
+        "due": DUE,
         "home": Column("i4", 0),
         "zone": Column("u1", 0),
         "scale2": Column("?", False),
@@ -129,6 +130,7 @@ class People(Subjects):
         "born": Column("f8", _NEVER),
         "latest": Column("f8", _NEVER),  # the newest reading of any quantity
     }
+    due: FloatArray
     home: NDArray[np.int32]
     zone: NDArray[np.uint8]
     scale2: BoolArray
@@ -145,6 +147,7 @@ class Homes(Subjects):
 
     COLUMNS: ClassVar = {
         **Subjects.COLUMNS,
+        "due": DUE,
         "zone": Column("u1", 0),
         "site": Column("i4", 0),
         "residents": Column("u1", 0),
@@ -157,6 +160,7 @@ class Homes(Subjects):
         "fell": Column("f8", _NEVER),
         "lit": Column("f8", _NEVER),  # a light was last asked for
     }
+    due: FloatArray
     zone: NDArray[np.uint8]
     site: NDArray[np.int32]
     residents: NDArray[np.uint8]
@@ -171,7 +175,7 @@ class Homes(Subjects):
 
 
 class Devices(Subjects):
-    """Devices, and when each was last heard."""
+    """Devices, and when each was last heard; when one is due is said where something is going on."""
 
     COLUMNS: ClassVar = {
         **Subjects.COLUMNS,

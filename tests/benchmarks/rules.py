@@ -223,7 +223,7 @@ def _make_due(engine: Engine, rng: np.random.Generator, now: float) -> None:
 def _scan(engine: Engine, now: float) -> int:
     """Read the times at which anything is due, and nothing else."""
     m = engine.memory
-    tables = (m.people, m.homes, m.devices, m.feeds)
+    tables = (m.people, m.homes, m.open["device"], m.feeds)
     return sum(int((t.due[: t.count] <= now).sum()) for t in tables)
 
 
