@@ -52,6 +52,14 @@ class Compiled:
         return self.rule if isinstance(self.rule, pack.ScoreRule) else None
 
     @property
+    def nodes(self) -> tuple[language.Node, ...]:
+        """Return the conditions of its levels and the one that clears it; a score has none."""
+        rule = self.rule
+        if isinstance(rule, pack.ScoreRule):
+            return ()
+        return (*(level.when for level in rule.levels), rule.clear)
+
+    @property
     def condition(self) -> pack.ConditionRule:
         """Return the rule as a condition."""
         assert isinstance(self.rule, pack.ConditionRule)  # noqa: S101  (asked where it is one)
@@ -104,6 +112,11 @@ class Plan:
     def of(self, subject: str) -> list[Compiled]:
         """Return the rules of one kind of subject."""
         return {"person": self.person, "home": self.home, "device": self.device}[subject]
+
+    def holds(self, subject: str) -> bool:
+        """Tell whether a rule of one kind of subject asks how long something has been as it is."""
+        return any(signal.name == "held" for one in self.of(subject) for node in one.nodes
+                   for signal in language.signals(node))  # fmt: skip
 
     def name(self, column: int) -> str:
         """Return the name of a column's quantity."""

@@ -67,7 +67,8 @@ class Memory:
         self.devices.widen("phase", max(1, len(plan.device)))
         self.series = Series()
         self.limits = Limits()
-        self.home_states, self.device_states = States(), States()
+        self.home_states = States(held=plan.holds("home"))
+        self.device_states = States(held=plan.holds("device"))
         self.feeds = Feeds()
         self.activity = Activity()
         self.open = {"person": Open(), "home": Open(), "device": Open()}

@@ -175,7 +175,7 @@ class Homes(Subjects):
 
 
 class Devices(Subjects):
-    """Devices, and when each was last heard; when one is due is said where something is going on."""
+    """Devices, and when each was last heard."""
 
     COLUMNS: ClassVar = {
         **Subjects.COLUMNS,
@@ -193,7 +193,10 @@ class Devices(Subjects):
 
 
 class States(Keyed):
-    """The newest value of each quantity of a home or device, and since when it has been that."""
+    """The newest value of each quantity of a home or device.
+
+    Since when it has been that is kept of those kinds of subjects only some rule of which asks.
+    """
 
     LOOK_UP = ByColumn
     COLUMNS: ClassVar = {
@@ -201,6 +204,8 @@ class States(Keyed):
         "column": Column("u1", 0),
         "value": Column("f4", np.nan),
         "time": Column("f8", _NEVER),
+    }
+    HELD: ClassVar = {
         "since": Column("f8", _NEVER),
         "both": Column("?", False),  # it has been seen to change: the sensor tells both ways
     }
@@ -209,6 +214,10 @@ class States(Keyed):
     time: FloatArray
     since: FloatArray
     both: BoolArray
+
+    def __init__(self, *, held: bool) -> None:
+        super().__init__(**(self.HELD if held else {}))
+        self._held = held
 
     def meet(self, slots: IntArray, column: IntArray) -> IntArray:
         """Return the state of each pair, made where they are new; pairs may be repeated."""
@@ -228,9 +237,10 @@ class States(Keyed):
             (time == self.time[rows]) & ~(value <= self.value[rows])
         )
         rows, time, value = rows[newest], time[newest], value[newest].astype(np.float32)
-        other = ~(value == self.value[rows])
-        self.both[rows[other & ~np.isnan(self.value[rows])]] = True
-        self.since[rows[other]] = time[other]
+        if self._held:
+            other = ~(value == self.value[rows])
+            self.both[rows[other & ~np.isnan(self.value[rows])]] = True
+            self.since[rows[other]] = time[other]
         self.value[rows], self.time[rows] = value, time
         return np.asarray(newest)
 

@@ -278,8 +278,8 @@ class Keyed(Table):
     LOOK_UP: ClassVar[type[ByColumn] | type[Paired]]
     slot: NDArray[np.int32]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **more: Column) -> None:
+        super().__init__(**more)
         self.index = self.LOOK_UP()
 
     @property

@@ -225,7 +225,7 @@ def _devices(memory: Memory, number: np.ndarray, rng: np.random.Generator, now: 
         rows = states.add(homes.size)
         states.slot[rows], states.column[rows] = at, no("battery")
         states.value[rows] = rng.uniform(50, 100, homes.size)
-        states.time[rows], states.since[rows] = now - DAY / 2, now - DAY
+        states.time[rows] = now - DAY / 2
         states.index.put(at, np.full(homes.size, no("battery")), rows)
 
 

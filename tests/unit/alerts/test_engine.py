@@ -1044,6 +1044,14 @@ def test_a_clock_that_jumps_ahead_or_back_tells_nothing_twice_and_stops_nothing(
 # -- rules of one's own, and what people did ------------------------------------------------------------
 
 
+def test_a_device_may_be_asked_how_long_it_has_been_as_it_is() -> None:
+    one = Hub(pack_of(rule("off", 'subject = "device"',
+                           'when = "not mains and held(mains) >= \'10 min\'"'))).put()  # fmt: skip
+    assert not one.say(("mains", 1, HOUR), ("mains", 0, 500), ("mains", 0, 300))
+    assert raised(one.say(("mains", 0), now=NOW + 100))
+    assert told(one.say(("mains", 1), now=NOW + 160), "off") == [CLEAR]
+
+
 def test_rules_of_homes_and_devices_may_speak_for_others_and_take_time_to_clear() -> None:
     local = pack_of(
         rule("cold", 'subject = "home"', 'when = "room_temperature < 10"',

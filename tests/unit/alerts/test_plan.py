@@ -94,6 +94,16 @@ def test_what_the_clock_may_change_is_known(
     assert (one.clocked, one.begins, one.home) == (clocked, begins, home)
 
 
+def test_since_when_a_state_has_been_so_is_kept_where_a_rule_asks() -> None:
+    made = laid_out(
+        rule("a", 'subject = "home"', 'when = "door_open"', 'clear = "held(door_open) > 60"'),
+        rule("b", 'subject = "device"', 'when = "battery < 20"'),
+    )
+    assert made.holds("home")
+    assert not made.holds("device")
+    assert not shipped().holds("person")
+
+
 def test_lengths_of_time_are_the_rules_own_else_the_defaults() -> None:
     own = rule("a", 'when = "spo2 < 90"', 'for = "1 s"', 'clear_for = "2 s"', 'again = "3 s"',
                'fresh = "4 s"')  # fmt: skip

@@ -31,7 +31,7 @@ from tests.support.judging import (
 EVERYTHING = pack_of(
     rule("a", 'when = "gain(weight, \'3 d\') > 1 and spo2 < 90 and on_oxygen and glucose < 4 and fall"')
     + rule("b", 'subject = "home"', 'when = "door_open and room_temperature < 5 and light() < 9"',
-           'clear = "not door_open and bed_overdue() > 1"')
+           'clear = "not door_open and bed_overdue() > 1 and held(door_open) > 1"')
     + rule("c", 'subject = "device"', 'when = "battery < 20 and not mains"')
     + '[[limit]]\nquantity = "weight"\nleast_spread = 0.4\nsource = "x"\n'
 )  # fmt: skip

@@ -55,7 +55,7 @@ def test_who_is_forgotten_is_absent_and_the_others_close_up() -> None:
     )
 )
 def test_the_newest_value_stands_since_it_last_changed(given: list[Said]) -> None:
-    states = States()
+    states = States(held=True)
     newest = say(states, *given)
     plain: dict[tuple[int, int], dict[str, float]] = {}
     for (slot, column, second, value), new in zip(given, newest, strict=True):
@@ -78,7 +78,7 @@ def test_the_newest_value_stands_since_it_last_changed(given: list[Said]) -> Non
 
 
 def test_a_sensor_that_has_only_ever_said_one_thing_is_not_known_to_tell_both_ways() -> None:
-    states = States()
+    states = States(held=True)
     say(states, (0, 16, 1, 1), (0, 16, 2, 1), (0, 16, 3, 1))
     assert not states.both[0]
     assert states.since[0] == 1
@@ -88,7 +88,7 @@ def test_a_sensor_that_has_only_ever_said_one_thing_is_not_known_to_tell_both_wa
 
 
 def test_many_states_are_met_at_once_and_none_twice() -> None:
-    states = States()
+    states = States(held=True)
     slots, columns = np.array([0, 0, 1, 0]), np.array([16, 17, 16, 16])
     rows = states.meet(slots, columns)
     assert rows[0] == rows[3]
@@ -98,7 +98,7 @@ def test_many_states_are_met_at_once_and_none_twice() -> None:
 
 
 def test_states_and_feeds_follow_their_subjects_and_others_keep_theirs() -> None:
-    states, feeds = States(), Feeds()
+    states, feeds = States(held=True), Feeds()
     say(states, *[(s, 16, 5, s) for s in range(3)])
     rows = feeds.add(3)
     feeds.slot[rows], feeds.column[rows], feeds.cadence[rows] = range(3), 29, [10, 20, 30]
@@ -126,7 +126,7 @@ def test_a_feed_that_is_promised_no_more_is_dropped() -> None:
 
 
 def test_dumped_states_come_back_at_other_slots() -> None:
-    states, other = States(), States()
+    states, other = States(held=True), States(held=True)
     say(states, (0, 16, 5, 1), (1, 17, 6, 0))
     say(other, (9, 16, 1, 1))
     dumped = states.dump(np.array([0, 1]))
