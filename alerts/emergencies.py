@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
+from typing import Final
 
 from alerts import lifecycle, model, words
+from alerts.policies import responses
 from alerts.rules import pack
 from ingest.kernel import vitals
 from ingest.kernel.observation import Alarm, Quality
 
+_CLASSES: Final = {"environment": model.AlertClass.SAFETY}
 AlarmKey = tuple[str, str, str, int]
 """What tells an alarm from another: site, device, alarm id, quantity."""
 
@@ -65,6 +68,7 @@ class Scene:
     linked: Set[AlarmKey]  # presses the open alert speaks for
     team_no: int | None
     routed_because: str
+    responses: responses.Responses
     late_after_s: float
     zone: tzinfo
     now: float
@@ -107,6 +111,7 @@ def judge(alarm: Alarm, scene: Scene) -> lifecycle.Change:
             late=late,
             cleared=taken_back and not others,
             now=at,
+            response=scene.responses.choose("", scene.rule.severity, _class(scene.rule)),
         )
     alert = _alert(alarm, scene, severity=scene.rule.severity, reason=reason, late=late)
     condition = model.Condition.CLEARED if taken_back else model.Condition.ACTIVE
@@ -140,6 +145,8 @@ def _alert(
     alarm: Alarm, scene: Scene, *, severity: model.Severity, reason: str, late: bool
 ) -> model.Alert:
     title = words.alarm_title(scene.rule, alarm)
+    alert_class = _class(scene.rule)
+    response = scene.responses.choose("", severity, alert_class)
     return model.Alert(
         no=0,
         episode=episode(alarm, scene.rule),
@@ -161,7 +168,14 @@ def _alert(
         condition=model.Condition.ACTIVE,
         team_no=scene.team_no,
         routed_because=scene.routed_because,
+        alert_class=alert_class,
+        response=response.id,
+        chain=response.frozen(),
     )
+
+
+def _class(rule: pack.AlarmRule) -> model.AlertClass:
+    return _CLASSES.get(rule.pack, model.AlertClass.TELECARE)
 
 
 def _evidence(alarm: Alarm) -> model.Evidence:

@@ -12,11 +12,13 @@ import numpy as np
 from prometheus_client import start_http_server
 
 from alerts import metrics, plan, reader, scheduler, watchdog
+from alerts.policies import responses
 from alerts.rules import pack, registry
 from alerts.settings import AlertsSettings
 from alerts.storage.alarms import AlarmLog
 from alerts.storage.readings import ReadingLog
 from alerts.storage.signals import Signals
+from alerts.storage.steps import Steps
 from alerts.storage.upkeep import Upkeep
 from ingest import telemetry
 from ingest.kernel.clock import Clock, SystemClock
@@ -35,6 +37,7 @@ class Alerts:
         self._stop = threading.Event()
         self._crash: BaseException | None = None
         self._say = telemetry.logger()
+        self._answers = responses.load(settings.alerts_policies_dir)
 
     def stop(self) -> None:
         """Ask everything to end after what it is doing."""
@@ -63,8 +66,11 @@ class Alerts:
                 keep_quarantine_days=s.keep_quarantine_days,
                 hub_timed_window_s=s.hub_timed_window_s,
                 clock=self._clock,
+                answers=self._answers,
             )
-            ticker = self._ticker(upkeep)
+            pool = open_pool(url, name="alerts steps", most=2)
+            stack.callback(pool.close)
+            ticker = self._ticker(upkeep, Steps(pool, answers=self._answers))
             loops = [self._alarm_loop(url, packs).run, self._reading_loop(url, packs).run]
             threads = [threading.Thread(target=self._guarded, args=[loop]) for loop in loops]
             for thread in threads:
@@ -90,6 +96,7 @@ class Alerts:
                 late_after_s=s.late_after_s,
                 teams_age_s=s.alerts_teams_age_s,
                 clock=self._clock,
+                answers=self._answers,
             ),
             signals=lambda: Signals.open(url, "ingest_alarm", "ingest_register"),
             tick_s=s.alerts_tick_s,
@@ -108,6 +115,7 @@ class Alerts:
                 implausible=(s.alerts_implausible_count, s.alerts_implausible_window_s),
                 teams_age_s=s.alerts_teams_age_s,
                 clock=self._clock,
+                answers=self._answers,
             ),
             signals=lambda: Signals.open(url, "ingest_log", "ingest_register", "alerts_event"),
             plan=lambda: plan.compile_packs(
@@ -130,7 +138,7 @@ class Alerts:
             rng=np.random.default_rng(),
         )
 
-    def _ticker(self, upkeep: Upkeep) -> scheduler.Ticker:
+    def _ticker(self, upkeep: Upkeep, steps: Steps) -> scheduler.Ticker:
         s = self._settings
         ticker = scheduler.Ticker(on_crash=self._crashed)
         ticker.every(
@@ -138,6 +146,8 @@ class Alerts:
         )
         ticker.every(s.alerts_retention_every_s, upkeep.retention, name="retention")
         ticker.every(s.alerts_retire_every_s, upkeep.retire_writers, name="writers")
+        ticker.every(s.alerts_steps_every_s, steps.tick, name="steps", at_start=True)
+        ticker.every(s.alerts_resume_every_s, steps.resume, name="resume", at_start=True)
         ticker.every(s.alerts_health_every_s, self._health(upkeep), name="health")
         return ticker
 

@@ -18,6 +18,8 @@ class AlertsSettings(settings.HubSettings):
     alerts_implausible_count: int = 3  # unsourced: impossible readings that make a device suspect
     alerts_implausible_window_s: float = 86_400.0  # unsourced: and within which time
 
+    alerts_policies_dir: Path | None = None  # responses of one's own instead of the shipped ones
+
     # How the log is read.
     alerts_tick_s: float = 1.0  # a lost notification costs at most this
     alerts_pause_s: float = 0.05  # readings are collected this long, so that rounds are worth it
@@ -34,6 +36,8 @@ class AlertsSettings(settings.HubSettings):
 
     # Ticks of the scheduler.
     alerts_health_every_s: float = 10.0
+    alerts_steps_every_s: float = 1.0  # what is due is taken this late at most
+    alerts_resume_every_s: float = 60.0
     alerts_retire_every_s: float = 20.0
     alerts_partitions_every_s: float = 3_600.0
     alerts_retention_every_s: float = 3_600.0

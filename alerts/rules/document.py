@@ -95,6 +95,10 @@ class Node:
         """Return a table that is written on the line of ``key``, with that line for errors."""
         return _Line(self, key, table)
 
+    def nested(self, header: str, table: Mapping[str, Any], nth: int) -> Node:
+        """Return a table under a header of its own, the nth of its kind in the document."""
+        return Node(self._doc, table, header, nth)
+
     def duration(self, key: str) -> float | None:
         """Return a length of time, None where there is none. [s]"""
         self._seen.add(key)

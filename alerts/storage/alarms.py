@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import psycopg
 
 from alerts import emergencies, errors, model, ports
+from alerts.policies import responses
 from alerts.rules import pack
 from alerts.storage import rows
 from alerts.storage.ledger import Ledger
@@ -93,10 +94,12 @@ class AlarmLog:
         late_after_s: float,
         teams_age_s: float,
         clock: Clock,
+        answers: responses.Responses | None = None,
     ) -> None:
         self._db = db
         self._rules = {r.quantity: r for r in rules}
         self._late_after_s = late_after_s
+        self._responses = answers or responses.load()
         self._teams = Teams(age_s=teams_age_s)
         self._clock = clock
         with store_errors():
@@ -111,13 +114,15 @@ class AlarmLog:
         late_after_s: float,
         teams_age_s: float,
         clock: Clock,
+        answers: responses.Responses | None = None,
     ) -> AlarmLog:
         """Open a session for it."""
         db = connect(database_url, name="alerts alarms", autocommit=True)
         try:
             return cls(
-                db, rules=rules, late_after_s=late_after_s, teams_age_s=teams_age_s, clock=clock
-            )
+                db, rules=rules, late_after_s=late_after_s, teams_age_s=teams_age_s, clock=clock,
+                answers=answers,
+            )  # fmt: skip
         except BaseException:
             db.close()
             raise
@@ -157,7 +162,7 @@ class AlarmLog:
         new = self._new(cursors)
         if not new:
             return 0, {}
-        ledger = Ledger(self._db)
+        ledger = Ledger(self._db, self._responses)
         heard = [(logged, self._rule(logged.alarm)) for _, _, logged in new]
         heard = [(g, r) for g, r in heard if emergencies.silent(g.alarm) is None]
         if heard:
@@ -241,6 +246,7 @@ class AlarmLog:
             linked=linked,
             team_no=routed.team.no,
             routed_because=because,
+            responses=self._responses,
             late_after_s=self._late_after_s,
             zone=rows.zone(logged.setting.timezone),
             now=self._clock.epoch(),

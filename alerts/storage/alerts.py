@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from alerts import errors, lifecycle, model, ports
+from alerts.policies import responses
 from alerts.storage import rows
 from alerts.storage.ledger import Ledger
 from alerts.storage.teams import Teams
@@ -41,8 +42,9 @@ _MOST = 500
 class AlertStore:
     """Alerts in PostgreSQL, through a pool that is shared with others."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, answers: responses.Responses | None = None) -> None:
         self._pool = pool
+        self._responses = answers
 
     def get(self, no: int) -> model.Alert | None:
         """Return an alert."""
@@ -97,7 +99,7 @@ class AlertStore:
             decided = decide(current)
             if isinstance(decided, lifecycle.Refused):
                 raise errors.TransitionRefusedError(reason=decided.reason)
-            ledger = Ledger(db)
+            ledger = Ledger(db, self._responses)
             ledger.take(current)
             ledger.apply(decided)
             ledger.write()
@@ -108,8 +110,8 @@ class AlertStore:
     def open(self, alert: model.Alert) -> model.Alert:
         """Store a new alert and return it with its number and team."""
         with store_errors(), self._pool.connection() as db, db.transaction():
-            ledger = Ledger(db)
-            ledger.apply(lifecycle.raised(alert, now=alert.raised_at))
+            ledger = Ledger(db, self._responses)
+            ledger.open_new(alert, now=alert.raised_at)
             ledger.write()
             stored = ledger.open(alert.episode)
             assert stored is not None  # noqa: S101  (just written)

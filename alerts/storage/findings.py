@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from alerts import lifecycle, model, ports, telling, words
+from alerts.policies import responses
 from alerts.rules import pack, vocabulary
 from alerts.rules import plain as labels
 from alerts.storage import rows
@@ -63,9 +64,11 @@ class Writer:
     """Writes findings within the caller's transaction."""
 
     def __init__(
-        self, *, rules: Mapping[str, pack.Rule], repage_s: float, teams: Teams, clock: Clock
-    ) -> None:
+        self, *, rules: Mapping[str, pack.Rule], repage_s: float, teams: Teams, clock: Clock,
+        answers: responses.Responses | None = None,
+    ) -> None:  # fmt: skip
         self._rules = rules
+        self._responses = answers or responses.load()
         self._repage_s = repage_s
         self._teams = teams
         self._clock = clock
@@ -79,7 +82,7 @@ class Writer:
         self, db: Connection, found: Sequence[model.Finding], faults: Sequence[model.DeviceFault]
     ) -> Mapping[str, int]:
         """Write what was found; nothing may follow in the transaction but its commit."""
-        ledger = Ledger(db)
+        ledger = Ledger(db, self._responses)
         extra: dict[str, int] = {}
         if found:
             places = _Places(db, found)
@@ -146,7 +149,7 @@ class Writer:
                 alert = self._alert(db, one, setting, title=title, reason=reason, at=at)
                 rule = self._rules.get(one.rule_id)
                 what = {"protocol": rule.protocol} if rule is not None and rule.protocol else {}
-                ledger.apply(lifecycle.raised(alert, now=at, detail={**_detail(one), **what}))
+                ledger.open_new(alert, now=at, detail={**_detail(one), **what})
                 paged[episode] = now
             return
         if one.outcome is model.Outcome.CLEAR:
@@ -166,6 +169,7 @@ class Writer:
             repage_s=self._repage_s,
             now=at,
             detail=_detail(one),
+            response=ledger.response(replace(before, response=""), one.severity),
         )
         if change.page:
             paged[episode] = now
@@ -281,7 +285,7 @@ class Writer:
                 team_no=routed.team.no,
                 routed_because=routed.because,
             )
-            ledger.apply(lifecycle.raised(alert, now=at))
+            ledger.open_new(alert, now=at)
 
 
 class _Places:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from typing import Any
+from datetime import datetime
+from typing import Any, LiteralString
 
 import psycopg
 
-from alerts import lifecycle, model
+from alerts import escalation, lifecycle, model, suppression
+from alerts.policies import responses
 from alerts.storage import rows
 from ingest.storage.pool import LOCK_EVENTS
 
@@ -32,6 +34,19 @@ UPDATE alerts.alert SET severity = %s, title = %s, reason = %s, evidence = %s, r
     next_step_at = %s, pages = %s, disposition = %s, version = %s, response = %s, chain = %s,
     acknowledged_until = %s, snoozed_until = %s, offered_to = %s, stale = %s, outcome = %s
 WHERE no = %s
+"""
+_STOP = """
+UPDATE alerts.step SET state = 'stopped', done_at = now()
+WHERE alert_no = ANY(%s) AND state = 'pending'
+"""
+_STEP = """
+INSERT INTO alerts.step (alert_no, run, position, repetition, kind, tell, rank, due_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+"""
+_MUTES = """
+SELECT person_no, dwelling_no, device_no, starts, ends, reason, by FROM alerts.mute
+WHERE (person_no = %s OR dwelling_no = %s OR device_no = %s)
+AND starts <= %s AND ends > %s AND ended_at IS NULL
 """
 _LINK = """
 INSERT INTO alerts.alert_alarm (alert_no, alarm_no, site, device, receipt_id)
@@ -58,13 +73,17 @@ class _Entry:
     events: list[model.Event] = field(default_factory=list)
     links: list[tuple[int, str, str, str]] = field(default_factory=list)
     receipts: list[lifecycle.Receipt] = field(default_factory=list)
+    steps: tuple[escalation.Due, ...] | None = None  # instead of those that are pending
 
 
 class Ledger:
     """Collects changes by episode and writes them, events last, within the caller's transaction."""
 
-    def __init__(self, db: psycopg.Connection[Any]) -> None:
+    def __init__(
+        self, db: psycopg.Connection[Any], responses: responses.Responses | None = None
+    ) -> None:
         self._db = db
+        self._responses = responses
         self._entries: dict[str, _Entry] = {}
         self.counts: dict[str, int] = {}
 
@@ -84,6 +103,40 @@ class Ledger:
         entry = self._entries.get(episode)
         return None if entry is None else entry.alert
 
+    def response(self, alert: model.Alert, severity: model.Severity) -> escalation.Response:
+        """Return what is done about an alert of a severity."""
+        known = self._responses or responses.load()
+        return known.choose(alert.response, severity, alert.alert_class)
+
+    def open_new(
+        self, alert: model.Alert, *, now: datetime, detail: Mapping[str, Any] | None = None
+    ) -> lifecycle.Change:
+        """Open an alert with its response frozen into it, held where people have muted it."""
+        response = self.response(alert, alert.severity)
+        alert = replace(alert, response=response.id, chain=response.frozen())
+        hold = suppression.hold(alert, self._mutes(alert, now), now=now)
+        change = lifecycle.raised(alert, now=now, detail=detail, hold=hold)
+        self.apply(change)
+        return change
+
+    def resume(self, alert: model.Alert, *, now: datetime) -> None:
+        """Begin the response of an open alert anew; one that has none gets its severity's."""
+        if not alert.chain:
+            response = self.response(alert, alert.severity)
+            alert = replace(alert, response=response.id, chain=response.frozen())
+        self.apply(lifecycle.resume(alert, now=now))
+
+    def _mutes(self, alert: model.Alert, now: datetime) -> list[suppression.Mute]:
+        if alert.severity is model.Severity.EMERGENCY:
+            return []
+        about = [alert.person_no, alert.dwelling_no, alert.device_no]
+        return [
+            suppression.Mute(person_no=p, dwelling_no=d, device_no=e, starts=starts, ends=ends,
+                             reason=reason, by=by)
+            for p, d, e, starts, ends, reason, by in self._db.execute(
+                _MUTES, [*about, now, now]).fetchall()
+        ]  # fmt: skip
+
     def apply(self, change: lifecycle.Change) -> None:
         """Take in a change to an alert, or a new one."""
         closing = change.event.kind == "closed"
@@ -96,28 +149,39 @@ class Ledger:
         entry.events.append(change.event)
         if change.receipt:
             entry.receipts.append(change.receipt)
+        if change.steps is not None:
+            entry.steps = change.steps
         self.counts[change.event.kind] = self.counts.get(change.event.kind, 0) + 1
 
     def link(self, episode: str, alarm_no: int, site: str, device: str, receipt_id: str) -> None:
         """Let the alert of an episode speak for an alarm."""
         self._entries[episode].links.append((alarm_no, site, device, receipt_id))
 
-    def write(self) -> None:
-        """Write everything; nothing may follow in the transaction but its commit."""
+    def write(self, *, also: tuple[LiteralString, Sequence[Any]] | None = None) -> None:
+        """Write everything; nothing may follow in the transaction but its commit.
+
+        ``also`` is a statement about the alerts' rows that comes before the events.
+        """
         touched = [e for e in self._entries.values() if e.changed or e.links]
         if not touched:
+            if also:
+                self._db.execute(*also)
             return
-        self._insert([e for e in touched if e.alert.no == 0])
+        fresh = [e for e in touched if e.alert.no == 0]
+        self._insert(fresh)
         with self._db.cursor() as cursor:
             old = [_update_row(e.alert) for e in touched if e.changed and e.events]
             if old:
                 cursor.executemany(_UPDATE, old)
+            self._replace_steps(cursor, touched, {e.alert.no for e in fresh})
             links = [(e.alert.no, *link) for e in touched for link in e.links]
             if links:
                 cursor.executemany(_LINK, links)
             receipts = [e for e in touched if e.receipts]
             for entry in receipts:  # only what a person just did
                 self._receipts(entry)
+            if also:
+                cursor.execute(*also)
             events = [_event_row(e.alert.no, event) for e in touched for event in e.events]
             if events:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [LOCK_EVENTS])
@@ -134,6 +198,22 @@ class Ledger:
                 assert row is not None  # noqa: S101  (each insert returns its number)
                 entry.alert = replace(entry.alert, no=int(row[0]))
                 cursor.nextset()
+
+    def _replace_steps(
+        self, cursor: psycopg.Cursor[Any], entries: Sequence[_Entry], fresh: Set[int]
+    ) -> None:
+        """Stop what was due of alerts and write what is due from now on."""
+        changed = [e for e in entries if e.steps is not None]
+        old = [e.alert.no for e in changed if e.alert.no not in fresh]
+        if old:
+            cursor.execute(_STOP, [old])
+        steps = [
+            (e.alert.no, d.run, d.position, d.repetition, d.kind, d.tell, e.alert.severity.rank,
+             d.due_at)
+            for e in changed for d in e.steps or ()
+        ]  # fmt: skip
+        if steps:
+            cursor.executemany(_STEP, steps)
 
     def _receipts(self, entry: _Entry) -> None:
         name = self._db.execute(_TEAM_NAME, [entry.alert.team_no]).fetchone()

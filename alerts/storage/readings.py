@@ -9,6 +9,7 @@ import numpy as np
 import psycopg
 
 from alerts import errors, model, ports
+from alerts.policies import responses
 from alerts.rules import pack
 from alerts.storage.findings import Writer
 from alerts.storage.rebuilding import Rebuilding, subject
@@ -87,13 +88,15 @@ class ReadingLog:
         implausible: tuple[int, float],
         teams_age_s: float,
         clock: Clock,
+        answers: responses.Responses | None = None,
     ) -> None:
         self._db = db
         self._locks = locks
         self._round_rows = round_rows
         self._writer = Writer(
-            rules=rules, repage_s=repage_s, teams=Teams(age_s=teams_age_s), clock=clock
-        )
+            rules=rules, repage_s=repage_s, teams=Teams(age_s=teams_age_s), clock=clock,
+            answers=answers,
+        )  # fmt: skip
         self.store = Rebuilding(db, clock=clock)
         self._implausible_count, self._implausible_window_s = implausible
         self._clock = clock
@@ -116,6 +119,7 @@ class ReadingLog:
         implausible: tuple[int, float],
         teams_age_s: float,
         clock: Clock,
+        answers: responses.Responses | None = None,
     ) -> ReadingLog:
         """Open its sessions."""
         locks = ShardLocks.open(database_url)
@@ -126,7 +130,7 @@ class ReadingLog:
             raise
         return cls(
             db, locks, rules=rules, round_rows=round_rows, repage_s=repage_s,
-            implausible=implausible, teams_age_s=teams_age_s, clock=clock,
+            implausible=implausible, teams_age_s=teams_age_s, clock=clock, answers=answers,
         )  # fmt: skip
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 import psycopg
 
 from alerts import lifecycle, model, ports, watchdog
+from alerts.policies import responses
 from alerts.rules import pack
 from alerts.storage.ledger import Ledger
 from alerts.storage.teams import Teams
@@ -83,9 +84,11 @@ class Upkeep:
         keep_quarantine_days: int,
         hub_timed_window_s: float,
         clock: Clock,
+        answers: responses.Responses | None = None,
     ) -> None:
         self._pool = pool
         self._rules = rules
+        self._responses = answers
         self._keep_log = timedelta(days=keep_log_days)
         self._keep_readings = (
             None if keep_readings_days is None else timedelta(days=keep_readings_days)
@@ -205,20 +208,23 @@ class Upkeep:
                 pass  # another process has just told the same
 
     def _write(self, db: Connection, found: Sequence[watchdog.Verdict]) -> None:
-        ledger = Ledger(db)
+        ledger = Ledger(db, self._responses)
         ledger.lock(_episode(v) for v in found)
         for verdict in found:
-            change = self._change(db, verdict, ledger.open(_episode(verdict)))
+            before = ledger.open(_episode(verdict))
+            if before is None:
+                if verdict.bad:
+                    ledger.open_new(self._alert(db, verdict), now=self._clock.now())
+                continue
+            change = self._change(verdict, before)
             if isinstance(change, lifecycle.Change):
                 ledger.apply(change)
         ledger.write()
 
     def _change(
-        self, db: Connection, verdict: watchdog.Verdict, before: model.Alert | None
+        self, verdict: watchdog.Verdict, before: model.Alert
     ) -> lifecycle.Change | lifecycle.Refused | None:
         now = self._clock.now()
-        if before is None:
-            return self._raised(db, verdict) if verdict.bad else None
         if not verdict.bad:
             return lifecycle.clear(before, reason=verdict.reason, now=now)
         if before.condition is model.Condition.ACTIVE:
@@ -236,10 +242,10 @@ class Upkeep:
             now=now,
         )
 
-    def _raised(self, db: Connection, verdict: watchdog.Verdict) -> lifecycle.Change:
+    def _alert(self, db: Connection, verdict: watchdog.Verdict) -> model.Alert:
         rule, now = self._rules[verdict.rule_id], self._clock.now()
         routed = Teams(age_s=0).route(db, rule.team, None, monotonic=0.0)
-        alert = model.Alert(
+        return model.Alert(
             no=0,
             episode=_episode(verdict),
             source=model.Source.SYSTEM,
@@ -260,8 +266,8 @@ class Upkeep:
             condition=model.Condition.ACTIVE,
             team_no=routed.team.no,
             routed_because=routed.because,
+            alert_class=model.AlertClass.HUB,
         )
-        return lifecycle.raised(alert, now=now)
 
     def _alone(self, db: Connection) -> bool:
         row = db.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_SHARD, _UPKEEP]).fetchone()

@@ -63,7 +63,12 @@ def test_an_alert_comes_back_as_it_was_stored(
     assert stored.id == f"alert_{stored.no}"
     assert stored.team == "district-nursing"
     assert stored.team_name == "Team district_nursing"
-    wanted = replace(make(here, clock), no=stored.no, team=stored.team, team_name=stored.team_name)
+    assert stored.next_step_at == clock.now()  # its team is told at once
+    assert stored.response == stored.chain["id"] == str(stored.severity)
+    wanted = replace(
+        make(here, clock), no=stored.no, team=stored.team, team_name=stored.team_name,
+        next_step_at=stored.next_step_at, response=stored.response, chain=stored.chain,
+    )  # fmt: skip
     assert stored == wanted
     assert store.get(stored.no) == stored
     assert store.get(10**12) is None

@@ -9,6 +9,7 @@ import pytest
 
 from alerts import emergencies, words
 from alerts.model import Condition, Severity, State
+from alerts.policies import responses
 from alerts.rules import pack, registry
 from ingest.kernel import vitals
 from ingest.kernel.observation import Alarm, Quality
@@ -26,7 +27,7 @@ def scene(alarm: Alarm, **changes: object) -> emergencies.Scene:
     values: dict[str, object] = {
         "rule": emergencies.rule_for(alarm, RULES), "open": None, "pressed": set(),
         "cancelled": set(), "linked": set(), "team_no": 1, "routed_because": "r",
-        "late_after_s": 900.0, "zone": UTC, "now": NOW,
+        "late_after_s": 900.0, "zone": UTC, "now": NOW, "responses": responses.load(),
     } | changes  # fmt: skip
     return emergencies.Scene(**values)  # type: ignore[arg-type]
 

@@ -161,7 +161,7 @@ def test_no_sequence_closes_without_a_person_or_leaves_an_open_page_owned(
 
 def test_every_state_of_the_first_cut_can_be_reached() -> None:
     taken = did(lifecycle.acknowledge(ALERT, by="n", note=None, now=NOW)).alert
-    closed = did(lifecycle.close(taken, by="n", disposition="x", note=None, now=NOW)).alert
+    closed = did(lifecycle.close(taken, by="n", disposition="advice", note=None, now=NOW)).alert
     reopened = press(taken).alert
     assert {ALERT.state, taken.state, closed.state, reopened.state} == {
         State.OPEN, State.ACKNOWLEDGED, State.CLOSED,

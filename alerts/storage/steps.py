@@ -1,0 +1,227 @@
+"""Steps that are due: each taken once, with what is told written in the same transaction.
+
+The lock on an alert's row is what keeps two workers, and a person who acts, apart; who finds it
+taken passes by and comes again at the next tick. Time is the database's, so that all workers have
+one clock; when that clock was set back, what is due is moved along with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from alerts import escalation, lifecycle, model
+from alerts.escalation import Due, Kind, Tell
+from alerts.policies import responses
+from alerts.storage import rows
+from alerts.storage.ledger import Ledger
+from ingest.storage.pool import Connection, Pool, store_errors
+
+_NAME = "steps"
+_SET_BACK = timedelta(seconds=30)
+"""A clock this far behind its last tick was set back: no pause of a process looks like that."""
+_MOST = 100
+
+_NOW = "SELECT clock_timestamp()"
+_LAST = "SELECT at FROM alerts.tick WHERE name = 'steps' FOR UPDATE"
+_TICKED = """
+INSERT INTO alerts.tick (name, at) VALUES ('steps', %s)
+ON CONFLICT (name) DO UPDATE SET at = excluded.at
+"""
+_SHIFT = "UPDATE alerts.step SET due_at = due_at - %s WHERE state = 'pending'"
+_SHIFT_ALERTS = "UPDATE alerts.alert SET next_step_at = next_step_at - %s WHERE state <> 'closed'"
+_DUE = """
+SELECT DISTINCT alert_no FROM (
+    SELECT alert_no FROM alerts.step
+    WHERE state = 'pending' AND rank = %(rank)s AND due_at <= %(now)s
+    ORDER BY due_at LIMIT %(most)s) s
+"""
+_LOCK = (
+    f"SELECT {rows.ALERT_COLUMNS} FROM alerts.alert a"  # noqa: S608 - our own column names
+    " WHERE a.no = ANY(%s) ORDER BY a.raised_at, a.no FOR UPDATE SKIP LOCKED"
+)
+_STEPS = """
+SELECT no, alert_no, kind, run, position, repetition, due_at, tell FROM alerts.step
+WHERE alert_no = ANY(%s) AND state = 'pending' AND due_at <= %s ORDER BY alert_no, due_at, position
+"""
+_DONE = """
+UPDATE alerts.step s SET state = x.state, done_at = %s
+FROM unnest(%s::bigint[], %s::text[]) AS x (no, state) WHERE s.no = x.no
+"""
+_FOLLOW = """
+INSERT INTO alerts.step (alert_no, run, position, repetition, kind, tell, rank, due_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+"""
+_NEXT = """
+UPDATE alerts.alert a SET next_step_at =
+    (SELECT min(s.due_at) FROM alerts.step s WHERE s.alert_no = a.no AND s.state = 'pending')
+WHERE a.no = ANY(%s)
+"""
+_TOLD_TEAMS = """
+UPDATE alerts.alert SET told_teams = told_teams || %(team)s::bigint
+WHERE no = %(alert)s AND team_no IS DISTINCT FROM %(team)s AND NOT told_teams @> ARRAY[%(team)s]
+"""
+_WITHOUT = f"""
+SELECT {rows.ALERT_COLUMNS} FROM alerts.alert a WHERE a.state <> 'closed'
+AND NOT EXISTS (SELECT FROM alerts.step s WHERE s.alert_no = a.no AND s.state = 'pending')
+ORDER BY a.no LIMIT %s FOR UPDATE SKIP LOCKED
+"""  # noqa: S608 - our own column names
+_OVERDUE = """
+SELECT count(*), min(due_at) FROM alerts.step
+WHERE state = 'pending' AND due_at <= clock_timestamp() - %s::interval
+"""
+
+
+class Steps:
+    """What is due about alerts, through a pool that is shared with others."""
+
+    def __init__(self, pool: Pool, *, answers: responses.Responses | None = None) -> None:
+        self._pool = pool
+        self._responses = answers
+
+    def tick(self, *, now: datetime | None = None) -> int:
+        """Take every step that is due, the worst first; return how many.
+
+        Raises
+        ------
+        StoreUnavailableError
+            The database is gone; what had not been taken is taken at a later tick.
+        """
+        taken = 0
+        with store_errors(), self._pool.connection() as db:
+            self._ticked(db, now)
+            for severity in model.Severity:
+                while True:
+                    n = self._some(db, severity, now)
+                    taken += n
+                    if n < _MOST:
+                        break
+        return taken
+
+    def resume(self, *, now: datetime | None = None) -> int:
+        """Begin the response of alerts that have no step to come; return how many there were.
+
+        There are some after an upgrade from a release without steps, and never else.
+        """
+        found = 0
+        with store_errors(), self._pool.connection() as db:
+            while True:
+                with db.transaction():
+                    at = _now(db, now)
+                    alerts = [rows.alert(r) for r in db.execute(_WITHOUT, [_MOST]).fetchall()]
+                    ledger = Ledger(db, self._responses)
+                    for alert in alerts:
+                        ledger.take(alert)
+                        ledger.resume(alert, now=at)
+                    ledger.write()
+                found += len(alerts)
+                if len(alerts) < _MOST:
+                    return found
+
+    def overdue(self, *, by: timedelta) -> tuple[int, datetime | None]:
+        """Return how many steps have been due for longer than that, and since when the first."""
+        with store_errors(), self._pool.connection() as db:
+            row = db.execute(_OVERDUE, [by]).fetchone()
+        assert row is not None  # noqa: S101  (a count is one row)
+        return int(row[0]), row[1]
+
+    def _ticked(self, db: Connection, now: datetime | None) -> None:
+        """Write down that time goes on; move what is due when the clock was set back."""
+        with db.transaction():
+            at = _now(db, now)
+            last = db.execute(_LAST).fetchone()
+            if last is not None and last[0] - at > _SET_BACK:
+                db.execute(_SHIFT, [last[0] - at])
+                db.execute(_SHIFT_ALERTS, [last[0] - at])
+            db.execute(_TICKED, [at])
+
+    def _some(self, db: Connection, severity: model.Severity, now: datetime | None) -> int:
+        """Take due steps of some alerts of one severity in one transaction."""
+        with db.transaction():
+            at = _now(db, now)
+            values = {"rank": severity.rank, "now": at, "most": _MOST}
+            due = [no for (no,) in db.execute(_DUE, values).fetchall()]
+            if not due:
+                return 0
+            alerts = {(a := rows.alert(r)).no: a for r in db.execute(_LOCK, [due]).fetchall()}
+            if not alerts:
+                return 0
+            steps: dict[int, list[tuple[int, Due]]] = {}
+            for no, alert_no, *rest in db.execute(_STEPS, [list(alerts), at]).fetchall():
+                steps.setdefault(alert_no, []).append((no, _due(rest)))
+            ledger = Ledger(db, self._responses)
+            done: list[tuple[int, str]] = []
+            follow: list[tuple[Any, ...]] = []
+            for no, mine in steps.items():
+                ledger.take(alerts[no])
+                self._take(db, ledger, alerts[no], mine, at, done, follow)
+            numbers, states = [d[0] for d in done], [d[1] for d in done]
+            db.execute(_DONE, [at, numbers, states])
+            with db.cursor() as cursor:
+                if follow:
+                    cursor.executemany(_FOLLOW, follow)
+            ledger.write(also=(_NEXT, [list(steps)]))
+        return len(done)
+
+    def _take(
+        self, db: Connection, ledger: Ledger, alert: model.Alert, steps: Sequence[tuple[int, Due]],
+        now: datetime, done: list[tuple[int, str]], follow: list[tuple[Any, ...]],
+    ) -> None:  # fmt: skip
+        """Take the due steps of one alert, in their order."""
+        response = escalation.thawed(alert.chain)
+        for no, due in steps:
+            judged = escalation.judge(response, alert.severity, due, now=now)
+            if due.kind is not Kind.TELL:
+                done.append((no, "stale" if judged.stale else "done"))
+                change = lifecycle.lapse(alert, due, judged, now=now)
+                if change is None:
+                    continue
+                ledger.apply(change)
+                if change.steps is not None:
+                    return  # what else was due is due no more
+                alert = change.alert
+                continue
+            after = escalation.follow(response, due, now=now)
+            if after is not None:
+                follow.append((alert.no, after.run, after.position, after.repetition, after.kind,
+                               after.tell, alert.severity.rank, after.due_at))  # fmt: skip
+            said, detail = "it came too late to page anybody", _NOTHING
+            if not judged.stale:
+                said, detail = self._tell(db, alert, due, now)
+            done.append((no, "stale" if judged.stale else "done"))
+            change = lifecycle.told(alert, due, judged, said=said, now=now, detail=detail)
+            ledger.apply(change)
+            alert = change.alert
+
+    def _tell(
+        self, db: Connection, alert: model.Alert, due: Due, now: datetime
+    ) -> tuple[str, Mapping[str, Any]]:
+        """Put what a step tells on its way; return what is said of it, without any name."""
+        assert due.tell is not None  # noqa: S101  (a step of a chain tells somebody)
+        return f"{_WORDS[due.tell]}: on the screen", {}
+
+
+_NOTHING: Mapping[str, Any] = {}
+_WORDS: Mapping[Tell, str] = {
+    Tell.TEAM: "its team", Tell.ON_CALL: "who is on call", Tell.RAPID_RESPONSE: "rapid response",
+    Tell.CONTACTS: "the person's contacts", Tell.LAST_RESORT: "the last resort",
+    Tell.HUB: "who runs the hub",
+}  # fmt: skip
+
+
+def _due(row: Sequence[Any]) -> Due:
+    kind, run, position, repetition, due_at, tell = row
+    return Due(
+        kind=Kind(kind), run=run, position=position, repetition=repetition, due_at=due_at,
+        tell=None if tell is None else Tell(tell),
+    )  # fmt: skip
+
+
+def _now(db: Connection, now: datetime | None) -> datetime:
+    if now is not None:
+        return now
+    row = db.execute(_NOW).fetchone()
+    assert row is not None  # noqa: S101  (the clock is one row)
+    found: datetime = row[0]
+    return found
