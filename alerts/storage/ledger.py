@@ -12,8 +12,7 @@ import psycopg
 
 from alerts import escalation, lifecycle, model, suppression
 from alerts.policies import responses
-from alerts.storage import rows
-from ingest.storage.pool import LOCK_EVENTS
+from alerts.storage import events, rows
 
 _OPEN = (
     f"SELECT {rows.ALERT_COLUMNS} FROM alerts.alert a"  # noqa: S608 - our own column names
@@ -51,10 +50,6 @@ AND starts <= %s AND ends > %s AND ended_at IS NULL
 _LINK = """
 INSERT INTO alerts.alert_alarm (alert_no, alarm_no, site, device, receipt_id)
 VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
-"""
-_EVENT = """
-INSERT INTO alerts.event (no, alert_no, at, kind, by, reason, detail, alert_version)
-VALUES (nextval('alerts.event_no'), %s, %s, %s, %s, %s, %s, %s)
 """
 _RECEIPTS = """
 INSERT INTO ingest.outbox (site, device, tail, body, expires_at)
@@ -182,10 +177,9 @@ class Ledger:
                 self._receipts(entry)
             if also:
                 cursor.execute(*also)
-            events = [_event_row(e.alert.no, event) for e in touched for event in e.events]
-            if events:
-                cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [LOCK_EVENTS])
-                cursor.executemany(_EVENT, events)
+            happened = [(e.alert.no, event) for e in touched for event in e.events]
+            if happened:
+                events.write(cursor, happened)
                 cursor.execute("NOTIFY alerts_event")
 
     def _insert(self, entries: Sequence[_Entry]) -> None:
@@ -252,7 +246,3 @@ def _response(a: model.Alert) -> tuple[Any, ...]:
         a.response, json.dumps(dict(a.chain)), a.acknowledged_until, a.snoozed_until, a.offered_to,
         a.stale, json.dumps(dict(a.outcome)),
     )  # fmt: skip
-
-
-def _event_row(alert_no: int, e: model.Event) -> tuple[Any, ...]:
-    return (alert_no, e.at, e.kind, e.by, e.reason, json.dumps(dict(e.detail)), e.alert_version)
