@@ -25,6 +25,10 @@ class LostCursorError(errors.RecoverableError):
     """Another process has read on: forget this memory and load it again."""
 
 
+class PlaceUnavailableError(errors.RecoverableError):
+    """{place} outside the hub can't be reached: {why}."""
+
+
 class PackError(AlertsError):
     """{file}:{line}: {problem}"""
 

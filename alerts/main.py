@@ -11,18 +11,19 @@ from contextlib import ExitStack
 import numpy as np
 from prometheus_client import start_http_server
 
-from alerts import metrics, plan, reader, scheduler, watchdog
+from alerts import metrics, outside, plan, ports, reader, scheduler, watchdog
 from alerts.policies import responses
 from alerts.rules import pack, registry
 from alerts.settings import AlertsSettings
 from alerts.storage.alarms import AlarmLog
 from alerts.storage.readings import ReadingLog
+from alerts.storage.roots import Roots
 from alerts.storage.signals import Signals
 from alerts.storage.steps import Steps
 from alerts.storage.upkeep import Upkeep
 from ingest import telemetry
 from ingest.kernel.clock import Clock, SystemClock
-from ingest.storage.pool import open_pool
+from ingest.storage.pool import Pool, open_pool
 
 _SWITCH_S = 0.0005
 """How long a thread may keep the interpreter: an alarm must not wait behind readings."""
@@ -68,9 +69,10 @@ class Alerts:
                 clock=self._clock,
                 answers=self._answers,
             )
+            roots = self._roots(pool)
             pool = open_pool(url, name="alerts steps", most=2)
             stack.callback(pool.close)
-            ticker = self._ticker(upkeep, Steps(pool, answers=self._answers))
+            ticker = self._ticker(upkeep, Steps(pool, answers=self._answers), roots)
             loops = [self._alarm_loop(url, packs).run, self._reading_loop(url, packs).run]
             threads = [threading.Thread(target=self._guarded, args=[loop]) for loop in loops]
             for thread in threads:
@@ -138,7 +140,16 @@ class Alerts:
             rng=np.random.default_rng(),
         )
 
-    def _ticker(self, upkeep: Upkeep, steps: Steps) -> scheduler.Ticker:
+    def _roots(self, pool: Pool) -> Roots:
+        s = self._settings
+        places: dict[str, ports.Place] = {}
+        if s.chain_root_file is not None:
+            places["file"] = outside.RootFile(s.chain_root_file)
+        if url := s.chain_root_url.get_secret_value():
+            places["url"] = outside.RootUrl(url)
+        return Roots(pool, places=places, every_s=s.alerts_root_every_s, clock=self._clock)
+
+    def _ticker(self, upkeep: Upkeep, steps: Steps, roots: Roots) -> scheduler.Ticker:
         s = self._settings
         ticker = scheduler.Ticker(on_crash=self._crashed)
         ticker.every(
@@ -148,6 +159,7 @@ class Alerts:
         ticker.every(s.alerts_retire_every_s, upkeep.retire_writers, name="writers")
         ticker.every(s.alerts_steps_every_s, steps.tick, name="steps", at_start=True)
         ticker.every(s.alerts_resume_every_s, steps.resume, name="resume", at_start=True)
+        ticker.every(s.alerts_publish_every_s, roots.keep, name="roots", at_start=True)
         ticker.every(s.alerts_health_every_s, self._health(upkeep), name="health")
         return ticker
 

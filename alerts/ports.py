@@ -64,6 +64,19 @@ class AlertStore(Protocol):
         ...
 
 
+class Place(Protocol):
+    """Somewhere outside the database that keeps what it is given."""
+
+    def publish(self, line: str) -> None:
+        """Keep a line.
+
+        Raises
+        ------
+        PlaceUnavailableError
+        """
+        ...
+
+
 class Signals(Protocol):
     """Wakes a loop when something was written."""
 

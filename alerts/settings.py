@@ -42,6 +42,9 @@ class AlertsSettings(settings.HubSettings):
     alerts_partitions_every_s: float = 3_600.0
     alerts_retention_every_s: float = 3_600.0
 
+    alerts_root_every_s: float = 3_300.0  # so that each hour has one, also after a restart
+    alerts_publish_every_s: float = 60.0  # how often a root that is due is made, and published
+
     alerts_metrics_port: int | None = None  # off unless given
     alerts_packs_dir: Path | None = None  # local packs instead of the shipped ones
     alerts_shadow: str = ""  # packs that are judged and page nobody, by id, with commas between

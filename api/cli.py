@@ -126,12 +126,18 @@ def migrate() -> None:
 
 
 @app.command()
-def doctor() -> None:
-    """Check configuration, connections and capabilities; say in plain words what is wrong."""
+def doctor(
+    days: Annotated[float, typer.Option(help="How far back the history is checked.")] = 7.0,
+    full: Annotated[bool, typer.Option("--full", help="Check the whole history.")] = False,
+) -> None:
+    """Check configuration, connections, and that the history of alerts is as it was written.
+
+    What is wrong is said in plain words, each with its mend.
+    """
     from api import doctor as checks  # noqa: PLC0415
 
     with terminal.told():
-        found = checks.examine(terminal.settings())
+        found = checks.examine(terminal.settings(), days=None if full else days)
     for finding in found:
         typer.echo(finding.line())
     bad = sum(f.verdict is checks.Verdict.BAD for f in found)

@@ -6,8 +6,9 @@ import enum
 import shutil
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,6 +19,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from alerts import chain
 from api import settings
 from api.storage import examination
 from ingest.kernel import clock, errors, ids
@@ -49,13 +51,21 @@ _LEAST_FREE = 2 * 1024**3  # unsourced: room for about a day of a big site
 _CLOCK_OFF_S = 2.0  # unsourced; late and future readings are judged in minutes
 _LEAST_PACKET = 1_048_576  # contract: a 1 MB payload is answered, not cut off
 _WAIT_S = 5.0
+_DAYS = 7.0
+"""How far back the history of alerts is checked where nothing else is asked for."""
+_ROOT_LATE = timedelta(hours=2)
+_SHOWN = 10
 
 
-def examine(config: settings.ApiSettings) -> list[Finding]:
-    """Look at everything that can be looked at from here."""
+def examine(config: settings.ApiSettings, *, days: float | None = _DAYS) -> list[Finding]:
+    """Look at everything that can be looked at from here.
+
+    The history of alerts is checked as far back as ``days``, or all of it for None.
+    """
     found = [_secret(config)]
-    found += _database(config)
+    found += _database(config, days)
     found += _broker(config)
+    found.append(_deadman(config))
     found.append(_disk(config.data_dir or Path.cwd()))
     return found
 
@@ -83,14 +93,19 @@ def _secret(config: settings.ApiSettings) -> Finding:
 # -- the database
 
 
-def _database(config: settings.ApiSettings) -> list[Finding]:
+def _database(config: settings.ApiSettings, days: float | None) -> list[Finding]:
     try:
         url = config.require_database()
     except errors.HubError as error:
         return [_bad("database: no address", str(error))]
     try:
         with examination.Examination(url) as seen:
-            return list(_facts(seen, url))
+            found = list(_facts(seen, url))
+            if not seen.pending():
+                now = clock.SystemClock().now()
+                since = None if days is None else now - timedelta(days=days)
+                found += _history(seen, config, since=since, now=now)
+            return found
     except errors.StoreUnavailableError as error:
         return [
             _bad(
@@ -139,6 +154,85 @@ def _facts(seen: examination.Examination, url: str) -> Iterator[Finding]:
             f"clock: {abs(off):.1f} s {'behind' if off > 0 else 'ahead of'} the database's",
             "set both machines' clocks by NTP (chrony, systemd-timesyncd)",
         )
+
+
+# -- the history of alerts
+
+
+def _history(
+    seen: examination.Examination,
+    config: settings.ApiSettings,
+    *,
+    since: datetime | None,
+    now: datetime,
+) -> Iterator[Finding]:
+    checked = seen.chains(since)
+    span = "all" if since is None else f"the last {(now - since).days} days'"
+    for broken in checked.broken[:_SHOWN]:
+        yield _bad(f"history: {broken.what}", _TAMPERED)
+    if len(checked.broken) > _SHOWN:
+        yield _bad(f"history: {len(checked.broken) - _SHOWN} more places like these", _TAMPERED)
+    if not checked.broken:
+        text = f"history: {span} alerts ({checked.alerts}, with {checked.events} events) are whole"
+        older = f"; {checked.older} events are older than the chain" if checked.older else ""
+        erased = f"; the texts of {checked.erased} events were erased" if checked.erased else ""
+        yield _good(text + older + erased)
+    newest = seen.newest_root()
+    if newest is not None and now - newest.at > _ROOT_LATE:
+        yield _bad(
+            f"history: the last root over it is from {newest.at:%Y-%m-%d %H:%M} UTC",
+            "one is made each hour while telecare alerts runs: see whether it does",
+        )
+    if config.chain_root_file is None and not config.chain_root_url.get_secret_value():
+        yield _warn(
+            "history: its roots are published nowhere, so who owns the database could rewrite it"
+            " unseen",
+            "set TELECARE_CHAIN_ROOT_FILE to a file on other storage, or TELECARE_CHAIN_ROOT_URL",
+        )
+    if config.chain_root_file is None:
+        yield from _roots(seen, seen.roots(since), "kept in the database")
+    else:
+        yield from _root_file(seen, config.chain_root_file, since, made=newest is not None)
+
+
+def _root_file(
+    seen: examination.Examination, path: Path, since: datetime | None, *, made: bool
+) -> Iterator[Finding]:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        if made:
+            yield _bad(f"history: published roots can't be read ({why})", f"look at {path}")
+        else:
+            yield _warn("history: no root has been made yet", "telecare alerts makes one an hour")
+        return
+    roots = []
+    for no, text in enumerate(lines, start=1):
+        root = chain.read_line(text)
+        if root is None:
+            yield _bad(f"history: line {no} of the published roots can't be read", _TAMPERED)
+        elif since is None or root.at >= since:
+            roots.append(root)
+    yield from _roots(seen, roots, "published")
+
+
+def _roots(
+    seen: examination.Examination, roots: Sequence[chain.Root], what: str
+) -> Iterator[Finding]:
+    wrong = seen.against(roots)
+    for text in wrong[:_SHOWN]:
+        yield _bad(f"history: {text}", _TAMPERED)
+    if len(wrong) > _SHOWN:
+        yield _bad(f"history: {len(wrong) - _SHOWN} more roots like these", _TAMPERED)
+    if not wrong:
+        yield _good(f"history: comes out as the {len(roots)} roots {what} say")
+
+
+_TAMPERED = (
+    "somebody changed it by hand, or it was restored: keep a copy of the database and of the"
+    " published roots as they are, and find out who and when before going on"
+)
 
 
 # -- the broker
@@ -299,6 +393,15 @@ def _session() -> Properties:
 
 
 # -- the machine
+
+
+def _deadman(config: settings.ApiSettings) -> Finding:
+    if config.deadman_url.get_secret_value():
+        return _good("dead-man's switch: set")
+    return _warn(
+        "dead-man's switch: none, so nobody is told when this machine dies",
+        "set TELECARE_DEADMAN_URL to a check of a service such as healthchecks.io",
+    )
 
 
 def _disk(folder: Path, *, usage: Callable[[Path], Any] = shutil.disk_usage) -> Finding:

@@ -30,6 +30,17 @@ class HubSettings(BaseSettings):
     data_dir: Path | None = None
     demo: bool = False
 
+    # Places outside the hub; each may hold a secret in its path. Empty: none.
+    chain_root_file: Path | None = Field(
+        default=None, description="a file that roots of the event chains are appended to"
+    )
+    chain_root_url: SecretStr = Field(
+        default=SecretStr(""), description="an address that roots are posted to"
+    )
+    deadman_url: SecretStr = Field(
+        default=SecretStr(""), description="a dead-man's switch, pinged while all is well"
+    )
+
     # Timing of readings. All unsourced: settings with a stated default.
     future_tolerance_s: float = 120.0  # unsourced: clock error that is let pass
     late_after_s: float = 900.0  # unsourced: received this long after it was measured is late

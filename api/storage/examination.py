@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from types import TracebackType
 from typing import Self
 
 import psycopg
 
+from alerts import chain
+from alerts.storage import chains
 from ingest.kernel import errors, ids
 from ingest.storage import levels, migrate
 from ingest.storage import pool as pools
@@ -97,6 +99,26 @@ class Examination:
             middle = before + (after - before) / 2
             best = min(best, (way, (row[0] - middle).total_seconds()))
         return best[1]
+
+    def chains(self, since: datetime | None) -> chains.Checked:
+        """Check the chains of all alerts on which something happened since then, or of all."""
+        with pools.store_errors():
+            return chains.check(self._db, since=since)
+
+    def newest_root(self) -> chain.Root | None:
+        """Return the last root over the chains."""
+        with pools.store_errors():
+            return chains.newest_root(self._db)
+
+    def roots(self, since: datetime | None) -> list[chain.Root]:
+        """Return the roots the database itself remembers."""
+        with pools.store_errors():
+            return chains.roots(self._db, since=since)
+
+    def against(self, published: Iterable[chain.Root]) -> list[str]:
+        """Say which roots no longer come out of the events."""
+        with pools.store_errors():
+            return chains.against(self._db, published)
 
     def _one(self, query: str) -> str:
         with pools.store_errors():
