@@ -5,10 +5,11 @@ Conditions that differ in their numbers only are one rule here, with a row of nu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, ClassVar, Final
+from itertools import count
+from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,19 @@ from alerts.state.subjects import Person
 from alerts.state.table import IntArray
 
 FloatArray = NDArray[np.float64]
+VERSION: Final = "care plan"
+"""Of each trigger, where a pack's rule has its version."""
 _MOST: Final = 120
 """Different forms of triggers judged at once; a byte numbers rules. Unsourced."""
+
+
+class Gone(NamedTuple):
+    """A person's trigger that is judged no more, and the column in which it was."""
+
+    person: int
+    column: int
+    trigger: Trigger
+    changed: bool  # another of the same id has taken its place
 
 
 @dataclass(slots=True)
@@ -64,31 +76,34 @@ class CarePlans:
         """Return the rules behind all triggers, in the order of their columns."""
         return [form.one for form in self._by_column]
 
-    def put(self, people: Sequence[Person]) -> list[tuple[int, int]]:
+    def put(self, people: Sequence[Person]) -> list[Gone]:
         """Take in the triggers of people, instead of those they had.
 
         Returns
         -------
-        list[tuple[int, int]]
-            Person and column of each trigger that is gone: what was told of it isn't told of
-            another trigger of the same form.
+        list[Gone]
+            Each trigger that is gone: what was told of it isn't told of another trigger of the
+            same form.
         """
         touched: set[tuple[Any, ...]] = set()
-        gone: list[tuple[int, int]] = []
+        gone: list[Gone] = []
         for one in people:
-            had = [(self._forms[k], self._forms[k].people.pop(one.no)[1].id)
-                   for k in self._of_person.get(one.no, ())]  # fmt: skip
-            touched.update(self._of_person.pop(one.no, ()))
+            had = {k: self._forms[k].people.pop(one.no)[1]
+                   for k in self._of_person.pop(one.no, ())}  # fmt: skip
+            touched.update(had)
+            said = {t.get("id") for t in one.triggers}
             if one.triggers:
-                touched.update(self._put(one))
-            for form, name in had:
-                if one.no not in form.people or form.people[one.no][1].id != name:
-                    gone.append((one.no, form.one.column))
+                stay = {t.id: k for k, t in had.items() if t.id in said}
+                touched.update(self._put(one, stay))
+            for key, trigger in had.items():
+                form = self._forms[key]
+                if one.no not in form.people or form.people[one.no][1].id != trigger.id:
+                    gone.append(Gone(one.no, form.one.column, trigger, trigger.id in said))
         for key in touched:
             self._forms[key].settle()
         return gone
 
-    def _put(self, one: Person) -> list[tuple[Any, ...]]:
+    def _put(self, one: Person, had: Mapping[str, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         keys: list[tuple[Any, ...]] = []
         for said in one.triggers:
             form = _form(tuple(sorted((k, v) for k, v in said.items() if isinstance(v, str))))
@@ -97,8 +112,11 @@ class CarePlans:
                 continue
             trigger, when, clear, numbers = form
             base = (trigger.severity, trigger.wait_s, when, clear)
-            nth = sum(key[:-1] == base for key in keys)  # the same form twice for one person
-            key = (*base, nth)
+            # the same form twice for one person; what is as it was stays where it was
+            key = had.get(trigger.id, ())
+            if key[:-1] != base or key in keys:
+                every = ((*base, n) for n in count())
+                key = next(k for k in every if k not in keys and k not in had.values())
             if key not in self._forms and not self._add(key, trigger, when, clear, len(numbers)):
                 self.unread += 1
                 continue
@@ -115,7 +133,7 @@ class CarePlans:
         if len(self) >= _MOST:
             return False
         rule = pack.ConditionRule(
-            id=self.PREFIX, version="care plan", title="", team=model.TeamKind.DISTRICT_NURSING,
+            id=self.PREFIX, version=VERSION, title="", team=model.TeamKind.DISTRICT_NURSING,
             audience="nurse", source="care plan", severity=trigger.severity, subject="person",
             levels=(pack.Level(severity=trigger.severity, when=when, text=""),), clear=clear,
             clear_text="", wait_s=trigger.wait_s,
@@ -153,6 +171,23 @@ class CarePlans:
 
     def _of(self, one: Compiled) -> _Form:
         return self._by_column[one.column - len(self._plan.person)]
+
+
+def ended(
+    person: int, home: int | None, trigger: str, *, title: str, severity: model.Severity,
+    at: float, changed: bool,
+) -> model.Finding:  # fmt: skip
+    """Tell that what a trigger raised is judged no more, and so can't be seen to be over.
+
+    Not by a reading: a clinician decided it. The alert itself stays until somebody closes it.
+    """
+    what = "changed" if changed else "withdrawn, or can't be judged any more"
+    return model.Finding(
+        outcome=model.Outcome.CLEAR, subject="person", subject_no=person,
+        rule_id=CarePlans.PREFIX + trigger, rule_version=VERSION, severity=severity, title=title,
+        facts=(), at=at, person_no=person, home_no=home,
+        said=f"The care plan's trigger was {what}: whether this still holds is not known.",
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=20_000)

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts import evidence, model, signals, silence
+from alerts import care_plans, evidence, model, signals, silence
 from alerts.care_plans import CarePlans
 from alerts.plan import WIDE, Compiled, Plan
 from alerts.rules import early_warning, language, pack, vocabulary
@@ -122,30 +122,46 @@ class Engine:
         homes: Sequence[Home] = (),
         people: Sequence[Person] = (),
         devices: Sequence[Device] = (),
-    ) -> None:
-        """Add what the register has, or renew what it says of those who are here."""
+    ) -> list[model.Finding]:
+        """Add what the register has, or renew what it says of those who are here.
+
+        Returns
+        -------
+        list[model.Finding]
+            What was told of triggers that are judged no more, as over.
+        """
+        found: list[model.Finding] = []
         self.memory.put_homes(homes)
         self.memory.put_people(people)
         self.memory.put_devices(devices)
         if people:
-            gone = self.care_plans.put(people)
+            gone = self.care_plans.put(people)  # few: a clinician changed or took back a trigger
             self.memory.people.widen("phase", max(1, len(self.plan.person) + len(self.care_plans)))
-            for number, column in gone:  # few: a clinician changed or took back a trigger
-                self._begin_anew(self.memory.people.numbers.row(number), column)
+            for one in gone:
+                found += self._ended(one)
             self.memory.learn_parts({})  # triggers may ask new questions
             # what a trigger asks of the home or the clock is judged without any reading
             numbers = np.array([p.no for p in people if p.triggers], np.int64)
             asked = self.memory.people.rows(numbers)
             due = self.memory.people.due
             due[asked] = np.where(np.isposinf(due[asked]), -np.inf, due[asked])
+        return found
 
-    def _begin_anew(self, slot: int, column: int) -> None:
-        """Forget all about one person's condition."""
-        self.memory.people.phase[slot, column] = 0
-        open_ = self.memory.open["person"]
+    def _ended(self, gone: care_plans.Gone) -> Iterator[model.Finding]:
+        """Forget all about one person's trigger, and tell that it is over where it was told."""
+        people, open_ = self.memory.people, self.memory.open["person"]
+        slot, column = people.numbers.row(gone.person), gone.column
+        told = people.phase[slot, column] & conditions.RANK
+        people.phase[slot, column] = 0
         row = open_.find(np.array([slot]), column)
         row = row[row >= 0]
         open_.pending_at[row] = open_.clearing_at[row] = np.inf
+        if told:
+            yield care_plans.ended(
+                gone.person, int(people.home[slot]) or None, gone.trigger.id,
+                title=gone.trigger.title, severity=model.BY_RANK[int(told)],
+                at=float(open_.told_at[row[0]]), changed=gone.changed,
+            )  # fmt: skip
 
     def unknown(self, rows: Rows) -> tuple[IntArray, IntArray, IntArray]:
         """Return people, homes and devices of a batch that aren't here yet."""
@@ -781,11 +797,19 @@ class Engine:
 
     def put_told(
         self, kind: str, number: int, rule_id: str, *, rank: int, at: float, basis: Sequence[str]
-    ) -> None:
-        """Take over an open alert, as the database has it; rank 0: its condition has cleared."""
+    ) -> list[model.Finding]:
+        """Take over an open alert, as the database has it; rank 0: its condition has cleared.
+
+        Tells that it is over where it is of a trigger that is judged no more.
+        """
         slot, column = self._where(kind, number, rule_id)
         if slot < 0 or column is None:
-            return
+            name = rule_id.removeprefix(CarePlans.PREFIX)
+            if slot < 0 or not rank or name == rule_id:
+                return []
+            home = int(self.memory.people.home[slot]) or None
+            return [care_plans.ended(number, home, name, title=name, at=at, changed=False,
+                                     severity=model.BY_RANK[rank])]  # fmt: skip
         open_ = self.memory.open[kind]
         row = open_.meet(np.array([slot]), column)
         open_.told_at[row] = at
@@ -798,6 +822,7 @@ class Engine:
         kept = phase[slot, column] & (conditions.PENDING | conditions.CLEARING)
         phase[slot, column] = rank | kept
         self._wake(kind, slot)
+        return []
 
     def forget_told(self, kind: str, number: int, rule_id: str, *, now: float) -> None:
         """Forget an alert that a person closed, so that the next bad reading raises anew."""

@@ -221,6 +221,7 @@ class Session:
         self._heard: tuple[float, float | None] = (-_HEARD_AGE_S, None)
         self._presence_due = True
         self._cadence: dict[int, Mapping[str, float]] = {}
+        self._ended: list[model.Finding] = []  # of what the register has taken back, not yet told
         self._seen_at = 0.0  # what devices said of themselves until then is taken in
         self.engine = Engine(plan)
         self._event_no = log.closed_since(-1)[1]
@@ -290,14 +291,16 @@ class Session:
     def _put(self, known: Sequence[ports.Known]) -> None:
         before = self.engine.care_plans.unread
         for some in known:
-            self.engine.put(homes=some.homes, people=some.people, devices=some.devices)
+            self._ended += self.engine.put(
+                homes=some.homes, people=some.people, devices=some.devices
+            )
         if unread := self.engine.care_plans.unread - before:
             metrics.UNREAD_TRIGGERS.inc(unread)
             self._say.error("Triggers of care plans can't be judged", triggers=unread)
 
     def _told(self, known: Sequence[ports.Known]) -> None:
         for one in (told for some in known for told in some.told):
-            self.engine.put_told(
+            self._ended += self.engine.put_told(
                 one.subject, one.subject_no, one.rule_id, rank=one.rank, at=one.at,
                 basis=one.basis,
             )  # fmt: skip
@@ -360,7 +363,7 @@ class Session:
         if not chunk.moves:
             return 0, False
         self._meet(chunk.rows)
-        found = self._judge(chunk.rows)
+        found = [*self._taken_back(), *self._judge(chunk.rows)]
         faults = self._log.faults(chunk.rows)
         counts = self._log.commit(chunk, ports.Findings(found=found, faults=faults))
         metrics.READINGS.inc(len(chunk.rows))
@@ -378,12 +381,18 @@ class Session:
         now = self._clock.epoch()
         heard_since = self._heard_since(now)
         found = self._take_in_presence(now)
+        found += self._taken_back()
         with metrics.SWEEP.time():
             found += self.engine.on_time(now=now, heard_since=heard_since)
         if found:
             nothing = ports.Chunk(rows=np.zeros(0, ROW))
             metrics.count(self._log.commit(nothing, ports.Findings(found=found)))
         return len(found)
+
+    def _taken_back(self) -> list[model.Finding]:
+        """Return what is over because the register took it back. Lost, it is found on loading."""
+        ended, self._ended = self._ended, []
+        return ended
 
     def _heard_since(self, now: float) -> float | None:
         read_at, since = self._heard

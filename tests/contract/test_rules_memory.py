@@ -415,6 +415,52 @@ def test_a_care_plans_trigger_raises_by_its_own_name_and_again_after_it_was_clos
             assert len(db.execute(mine).fetchall()) == 2
 
 
+@pytest.mark.parametrize("away", [False, True])
+def test_a_trigger_that_is_taken_back_ends_its_alert_with_that_reason(
+    here: Homes, obs: Writer, *, away: bool
+) -> None:
+    """Also where it was taken back while nobody judged; and its neighbour's goes on."""
+    now = CLOCK.epoch()
+    trigger = {"id": "low", "title": "Low", "severity": "urgent", "when": "spo2 < 85"}
+    other = {**trigger, "id": "fast", "when": "heart_rate > 130"}
+
+    def say(*triggers: dict[str, str]) -> None:
+        with homes.connect(here.url) as db:
+            db.execute("UPDATE ingest.person SET triggers = %s WHERE no = %s",
+                       [json.dumps(triggers), here.people[0]])  # fmt: skip
+
+    def alerts() -> dict[str, tuple[str, str]]:
+        with homes.connect(here.url) as db:
+            return {rule: (state, condition) for rule, state, condition in db.execute(
+                "SELECT rule_id, state, condition FROM alerts.alert"
+                " WHERE rule_id LIKE 'care_plan.%'").fetchall()}  # fmt: skip
+
+    say(trigger, other)
+    with working(here.url) as session:
+        obs.rows(here.rows((0, "spo2", 84.0, now), (0, "heart_rate", 131.0, now), now=now))
+        session.round()
+        assert alerts() == dict.fromkeys(("care_plan.low", "care_plan.fast"), ("open", "active"))
+        if not away:
+            say(other)
+            session.renew()
+            session.sweep()
+    if away:
+        say(other)
+        with working(here.url) as session:
+            session.sweep()
+    assert alerts() == {"care_plan.low": ("open", "cleared"), "care_plan.fast": ("open", "active")}
+    with homes.connect(here.url) as db:
+        assert db.execute(
+            "SELECT e.reason FROM alerts.event e JOIN alerts.alert a ON a.no = e.alert_no"
+            " WHERE e.kind = 'cleared' AND a.rule_id = 'care_plan.low'"
+        ).fetchall() == [
+            ("The care plan's trigger was withdrawn, or can't be judged any more: whether this"
+             " still holds is not known.",),
+        ]  # fmt: skip
+    with working(here.url) as session:
+        assert session.sweep() == 0  # told once
+
+
 def test_a_condition_registered_later_brings_its_pack(here: Homes, obs: Writer) -> None:
     now = CLOCK.epoch()
     with working(here.url) as session:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from alerts import care_plans, plan
 from alerts.care_plans import CarePlans
-from alerts.model import Outcome
-from alerts.state.subjects import Person
+from alerts.model import Outcome, Severity
+from alerts.state.subjects import Home, Person
 from tests.support.judging import MINUTE, NOW, SHIPPED, Hub, told
 
 RAISE, CLEAR = Outcome.RAISE, Outcome.CLEAR
@@ -74,11 +74,12 @@ def test_new_triggers_take_the_place_of_the_old_ones(plans: CarePlans) -> None:
     (one,) = plans.rules
     assert plans.put([person(1, trigger("glucose < 3.5"))]) == []  # the same, with a new number
     assert plans.parameters(one, np.array([1, 2]))[1][:, 0].tolist() == [3.5, 4.0]
-    assert plans.put([person(1)]) == [(1, one.column)]
+    assert [g[:2] for g in plans.put([person(1)])] == [(1, one.column)]
     assert plans.put([person(1)]) == []
     assert plans.parameters(one, np.array([1, 2]))[0].tolist() == [1]
-    assert plans.put([person(2, trigger("glucose < 4", id="other"))]) == [(2, one.column)]
-    assert plans.put([person(2)]) == [(2, one.column)]
+    other = plans.put([person(2, trigger("glucose < 4", id="other"))])
+    assert [g[:2] for g in other] == [(2, one.column)]
+    assert [g[:2] for g in plans.put([person(2)])] == [(2, one.column)]
     assert plans.parameters(one, np.array([1, 2]))[0].size == 0
 
 
@@ -133,6 +134,81 @@ def test_a_trigger_with_a_new_number_goes_on_as_the_same() -> None:
     one.put(triggers=[trigger("glucose > 11")])
     assert told(one.say(("glucose", 13.0, -1)), "care_plan.t") == []
     assert told(one.say(("glucose", 11.0, -2)), "care_plan.t") == [CLEAR]
+
+
+CHANGED = "The care plan's trigger was changed: whether this still holds is not known."
+WITHDRAWN = ("The care plan's trigger was withdrawn, or can't be judged any more: whether this"
+             " still holds is not known.")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("new", "said"),
+    [
+        ([], WITHDRAWN),
+        ([trigger("glucose > 12", id="b")], WITHDRAWN),
+        ([trigger("glucose > 12", severity="soon")], CHANGED),
+        ([trigger("glucose > 12 or spo2 < 85")], CHANGED),
+        ([trigger("glucos >")], CHANGED),  # the register refuses it; all the same
+        ([trigger("glucose > 11")], None),
+        ([trigger("glucose > 14", id="b"), trigger("glucose > 12")], None),
+    ],
+)
+def test_what_a_trigger_raised_is_over_with_it_and_says_why(
+    new: list[dict[str, str]], said: str | None
+) -> None:
+    one = Hub().put(2, triggers=[trigger("glucose > 12")]).put(triggers=[trigger("glucose > 12")])
+    assert len(one.say(("glucose", 13.0), ("glucose", 13.0, 0, 2))) == 2
+    home = Home(no=1, shard=1, people=(1,))
+    found = one.engine.put(homes=[home], people=[Person(no=1, shard=1, home_no=1, triggers=new)])
+    assert [(f.outcome, f.subject, f.subject_no, f.rule_id, f.said) for f in found] == (
+        [(CLEAR, "person", 1, "care_plan.t", said)] if said else []
+    )
+    assert [f.at for f in found] == [NOW] * len(found)  # nothing was judged: when it was told
+    assert one.engine.put(people=[Person(no=1, shard=1, home_no=1, triggers=new)]) == []  # once
+
+
+def test_a_trigger_that_was_not_told_goes_without_a_word() -> None:
+    one = Hub().put(
+        triggers=[
+            trigger("glucose > 12", id="a"),
+            trigger("glucose > 12", id="b", **{"for": "1 h"}),
+        ]
+    )
+    assert told(one.say(("glucose", 11.0)), "care_plan.a") == []
+    one.say(("glucose", 13.0, -60))
+    one.say(("glucose", 11.0, -120))  # told and over; the other waited
+    assert one.engine.put(people=[Person(no=1, shard=1, home_no=1)]) == []
+
+
+def test_a_trigger_keeps_its_place_when_its_twin_is_taken_back() -> None:
+    twins = [trigger("glucose > 12", id="a"), trigger("glucose > 13", id="b")]
+    one = Hub().put(triggers=twins)
+    assert {f.rule_id for f in one.say(("glucose", 14.0))} == {"care_plan.a", "care_plan.b"}
+    found = one.engine.put(people=[Person(no=1, shard=1, home_no=1, triggers=twins[1:])])
+    assert [f.rule_id for f in found] == ["care_plan.a"]
+    assert told(one.say(("glucose", 12.5, -60)), "care_plan.b") == [CLEAR]
+    one.engine.put(people=[Person(no=1, shard=1, home_no=1, triggers=twins[::-1])])
+    assert told(one.say(("glucose", 12.5, -120)), "care_plan.a") == [RAISE]
+
+
+def test_an_alert_of_a_trigger_that_went_while_nobody_judged_is_over_when_it_is_taken_over() -> (
+    None
+):
+    one = Hub().put(triggers=[trigger("glucose > 12", id="a")])
+
+    def over(kind: str, no: int, rule_id: str, rank: int) -> list[tuple]:
+        found = one.engine.put_told(kind, no, rule_id, rank=rank, at=NOW - 60, basis=())
+        return [(f.outcome, f.rule_id, f.said, f.severity, f.at) for f in found]
+
+    assert over("person", 1, "care_plan.a", 3) == []
+    urgent = Severity.URGENT
+    assert over("person", 1, "care_plan.b", 3) == [
+        (CLEAR, "care_plan.b", WITHDRAWN, urgent, NOW - 60)
+    ]
+    assert over("person", 1, "care_plan.b", 0) == []  # it had cleared
+    assert over("person", 1, "a_rule_of_no_pack", 3) == []
+    assert over("person", 9, "care_plan.b", 3) == []  # who isn't here
+    assert told(one.say(("glucose", 11.0)), "care_plan.a") == [CLEAR]
 
 
 def test_what_another_trigger_waited_for_does_not_shorten_the_wait() -> None:
