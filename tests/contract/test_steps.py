@@ -1,0 +1,266 @@
+"""Due steps on a real database: taken once, late rather than never, stopped when acted on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from alerts import model
+from alerts.model import Severity
+from alerts.policies import responses
+from alerts.service import Alerts
+from alerts.storage.alerts import AlertStore
+from alerts.storage.steps import Steps
+from ingest.storage.pool import Pool, open_pool
+from tests.contract import homes
+from tests.contract.homes import Homes
+from tests.contract.test_alert_store import make
+from tests.support.clock import FixedClock
+
+pytestmark = pytest.mark.service
+
+
+@pytest.fixture
+def here(store_url: str) -> Homes:
+    return Homes.make(store_url)
+
+
+@pytest.fixture
+def pool(here: Homes) -> Iterator[Pool]:
+    opened = open_pool(here.url, name="test", most=6)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def alerts(pool: Pool, clock: FixedClock) -> Alerts:
+    return Alerts(store=AlertStore(pool), clock=clock)
+
+
+@pytest.fixture
+def steps(pool: Pool) -> Steps:
+    return Steps(pool)
+
+
+class Scene:
+    """An alert, and a clock that ticks."""
+
+    def __init__(self, here: Homes, pool: Pool, clock: FixedClock, steps: Steps) -> None:
+        self.here, self.pool, self.clock, self.steps = here, pool, clock, steps
+
+    def open(self, severity: Severity, number: int = 0, **more: Any) -> model.Alert:
+        alert = replace(make(self.here, self.clock, number), severity=severity, **more)
+        return AlertStore(self.pool).open(alert)
+
+    def tick(self, seconds: float = 0.0) -> int:
+        return self.steps.tick(now=self.clock.advance(seconds))
+
+    def get(self, alert: model.Alert) -> model.Alert:
+        found = AlertStore(self.pool).get(alert.no)
+        assert found is not None
+        return found
+
+    def told(self, alert: model.Alert) -> list[str]:
+        with homes.connect(self.here.url) as db:
+            return [r[0] for r in db.execute(
+                "SELECT coalesce(detail->>'tell', kind) FROM alerts.event WHERE alert_no = %s"
+                " AND kind <> 'raised' ORDER BY no", [alert.no]).fetchall()]  # fmt: skip
+
+    def states(self, alert: model.Alert) -> dict[str, int]:
+        with homes.connect(self.here.url) as db:
+            return dict(db.execute(
+                "SELECT state, count(*) FROM alerts.step WHERE alert_no = %s GROUP BY state",
+                [alert.no]).fetchall())  # fmt: skip
+
+
+@pytest.fixture
+def scene(here: Homes, pool: Pool, clock: FixedClock, steps: Steps) -> Scene:
+    return Scene(here, pool, clock, steps)
+
+
+def test_an_emergency_that_nobody_answers_walks_the_whole_chain_each_step_once(
+    scene: Scene,
+) -> None:
+    alert = scene.open(Severity.EMERGENCY)
+    for _ in range(700):
+        scene.tick(1.0)
+    assert scene.told(alert) == [
+        "team", "team", "on_call", "rapid_response", "contacts", "last_resort"
+    ]  # fmt: skip
+    assert scene.get(alert).next_step_at == scene.clock.now() + timedelta(seconds=500)
+    assert scene.tick() == 0
+
+
+def test_acknowledging_stops_what_was_due_and_what_nothing_follows_comes_back(
+    scene: Scene, alerts: Alerts
+) -> None:
+    alert = scene.open(Severity.EMERGENCY)
+    scene.tick(70.0)
+    taken = alerts.acknowledge(alert.no, by="nurse.a", expected_version=1)
+    assert scene.tick(200.0) == 0
+    assert scene.told(alert) == ["team", "on_call", "acknowledged", ]  # fmt: skip
+    assert taken.next_step_at == taken.acknowledged_until
+    assert scene.tick(101.0) == 1
+    after = scene.get(alert)
+    assert (after.state, after.owner, after.pages) == ("open", None, 2)
+    scene.tick(0.0)
+    assert scene.told(alert)[3:] == ["lapsed", "team"]
+    alerts.close(alert.no, by="nurse.a", expected_version=after.version, disposition="advice")
+    assert scene.tick(1e6) == 0
+    assert "pending" not in scene.states(alert)
+
+
+def test_after_a_pause_each_missed_step_is_told_once_and_marked(scene: Scene) -> None:
+    alert = scene.open(Severity.EMERGENCY)
+    scene.tick(3 * 3_600.0)
+    assert sorted(scene.told(alert)) == [
+        "contacts", "last_resort", "on_call", "rapid_response", "team"
+    ]  # fmt: skip
+    with homes.connect(scene.here.url) as db:
+        late = db.execute(
+            "SELECT (detail->>'late_s')::int FROM alerts.event WHERE kind = 'told' ORDER BY no"
+        ).fetchall()
+    assert max(x for (x,) in late) == 3 * 3_600
+    scene.tick(29.0)
+    assert scene.told(alert).count("last_resort") == 1
+
+
+def test_what_is_no_emergency_does_not_page_out_of_the_blue_after_an_outage(scene: Scene) -> None:
+    alert = scene.open(Severity.URGENT)
+    fresh = scene.open(Severity.EMERGENCY, 1)
+    scene.tick(5 * 3_600.0)
+    after = scene.get(alert)
+    assert after.stale
+    with homes.connect(scene.here.url) as db:
+        kinds = dict(db.execute(
+            "SELECT kind, count(*) FROM alerts.event WHERE alert_no = %s GROUP BY kind",
+            [alert.no]).fetchall())  # fmt: skip
+    assert kinds["step_too_late"] >= 1
+    assert scene.states(alert)["pending"] >= 1  # it is not forgotten
+    assert "team" in scene.told(fresh)
+    assert not scene.get(fresh).stale
+
+
+def test_two_workers_at_once_take_each_step_once(scene: Scene) -> None:
+    opened = [scene.open(Severity.EMERGENCY, n) for n in range(60)]
+    now = scene.clock.advance(1.0)
+    done: list[int] = []
+    workers = [
+        threading.Thread(target=lambda: done.append(Steps(scene.pool).tick(now=now)))
+        for _ in range(3)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    Steps(scene.pool).tick(now=now)  # what one passed by because another held it
+    assert sum(done) <= 60
+    for alert in opened:
+        assert scene.told(alert) == ["team"]
+
+
+def test_a_person_s_hand_on_an_alert_is_not_waited_for(scene: Scene) -> None:
+    held, free = scene.open(Severity.EMERGENCY), scene.open(Severity.EMERGENCY, 1)
+    with homes.connect(scene.here.url) as db, db.transaction():
+        db.execute("SELECT FROM alerts.alert WHERE no = %s FOR UPDATE", [held.no])
+        assert scene.tick(1.0) == 1
+    assert (scene.told(held), scene.told(free)) == ([], ["team"])
+    assert scene.tick(1.0) == 1
+    assert scene.told(held) == ["team"]
+
+
+def test_the_worst_is_taken_first_out_of_a_backlog(scene: Scene) -> None:
+    for n in range(150):
+        scene.open(Severity.INFORMATION, n)
+    scene.clock.advance(5.0)
+    last = scene.open(Severity.EMERGENCY, 999)
+    scene.tick()
+    with homes.connect(scene.here.url) as db:
+        first = db.execute(
+            "SELECT alert_no FROM alerts.event WHERE kind = 'told' ORDER BY no LIMIT 1"
+        ).fetchone()
+    assert first == (last.no,)
+
+
+def test_a_clock_that_is_set_back_delays_nothing(scene: Scene) -> None:
+    alert = scene.open(Severity.EMERGENCY)
+    scene.tick(50.0)  # the team twice; on call in ten seconds
+    scene.clock.advance(-7_200.0)
+    scene.tick()
+    assert "on_call" not in scene.told(alert)
+    scene.tick(11.0)
+    assert scene.told(alert)[-1] == "on_call"
+
+
+def test_a_clock_that_is_set_forward_is_early_rather_than_silent(scene: Scene) -> None:
+    alert = scene.open(Severity.URGENT)
+    scene.tick(7_200.0)
+    assert not scene.get(alert).stale  # two hours are less than its limit
+    assert "last_resort" in scene.told(alert)
+
+
+def test_alerts_from_a_release_without_steps_begin_their_response(
+    scene: Scene, alerts: Alerts
+) -> None:
+    old, taken = scene.open(Severity.URGENT), scene.open(Severity.SOON, 1)
+    closed = scene.open(Severity.SOON, 2)
+    alerts.acknowledge(taken.no, by="n", expected_version=1)
+    alerts.close(closed.no, by="n", expected_version=1, disposition="advice")
+    with homes.connect(scene.here.url) as db:
+        db.execute("DELETE FROM alerts.step")
+        db.execute("UPDATE alerts.alert SET chain = '{}', response = '', next_step_at = NULL")
+    assert scene.steps.resume(now=scene.clock.now()) == 2
+    assert scene.steps.resume(now=scene.clock.now()) == 0
+    for alert, response in ((old, "urgent"), (taken, "soon")):
+        after = scene.get(alert)
+        assert (after.state, after.response) == ("open", response)
+        assert after.next_step_at == scene.clock.now()
+    assert scene.get(closed).state == "closed"
+
+
+def test_a_response_of_one_s_own_is_what_new_alerts_get_and_old_ones_keep_theirs(
+    scene: Scene, pool: Pool, tmp_path: Any
+) -> None:
+    before = scene.open(Severity.EMERGENCY)
+    text = responses.SHIPPED.read_text(encoding="utf-8")
+    (tmp_path / responses.FILE).write_text(text.replace('after = "180 s"', 'after = "70 s"'))
+    own = AlertStore(pool, responses.load(tmp_path))
+    alert = own.open(replace(make(scene.here, scene.clock, 7), severity=Severity.EMERGENCY))
+    scene.tick(75.0)
+    assert "rapid_response" in scene.told(alert)
+    assert "rapid_response" not in scene.told(before)
+
+
+def test_a_mute_holds_an_alert_and_it_pages_when_that_is_over(scene: Scene) -> None:
+    now = scene.clock.now()
+    with homes.connect(scene.here.url) as db:
+        db.execute(
+            "INSERT INTO alerts.mute (person_no, starts, ends, reason, by)"
+            " VALUES (%s, %s, %s, 'in hospital', 'nurse.a')",
+            [scene.here.people[0], now - timedelta(days=1), now + timedelta(hours=2)],
+        )
+    alert, fall = scene.open(Severity.URGENT), scene.open(Severity.EMERGENCY, 1)
+    scene.tick(3_600.0)
+    assert scene.told(alert) == []
+    assert "team" in scene.told(fall)
+    scene.tick(3_600.0)
+    scene.tick()
+    assert scene.told(alert) == ["due_again", "team"]
+
+
+def test_steps_that_should_have_been_taken_are_counted(scene: Scene, steps: Steps) -> None:
+    assert steps.overdue(by=timedelta(seconds=60)) == (0, None)
+    alert = scene.open(Severity.EMERGENCY)  # by a clock that stands years before the database's
+    count, since = steps.overdue(by=timedelta(seconds=60))
+    assert count == 5
+    assert since == alert.raised_at
+
+
+def test_the_database_s_clock_is_used_where_none_is_given(scene: Scene, steps: Steps) -> None:
+    scene.open(Severity.EMERGENCY, raised_at=datetime.now(UTC) - timedelta(seconds=61))
+    assert steps.tick() == 2
