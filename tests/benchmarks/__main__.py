@@ -25,7 +25,7 @@ import psutil
 import psycopg
 
 from ingest.kernel import observation
-from tests.benchmarks import rules
+from tests.benchmarks import response, rules
 from tests.support import watching
 from tests.support.broker import Broker
 from tests.support.whole_hub import WholeHub, whole_hub
@@ -337,6 +337,7 @@ def run(sizes: Sizes) -> dict[str, Any]:
             },
         },
         "rules": rules.run(rules.QUICK if sizes is QUICK else rules.FULL),
+        "response": response.run(response.QUICK if sizes is QUICK else response.FULL),
         "alarm_latency_ms": {"idle": idle, "under_load": loaded},
         "memory_pss_mb": {
             "hub_idle": round(sum(idle_memory.values()), 1),
@@ -431,6 +432,7 @@ def table(figures: dict[str, Any]) -> str:
         ("memory, gateway loaded", f"{memory['gateway_loaded']} MB", "<= 150 MB",
          (memory["gateway_loaded"] or 1e9) <= 150),
         *rules.table(figures["rules"]),
+        *response.table(figures["response"]),
     ]  # fmt: skip
     mark = {True: "met", False: "NOT MET", None: ""}
     lines = [f"{a:<30}{b:<34}{c:<16}{mark[d]}" for a, b, c, d in rows]

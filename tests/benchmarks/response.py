@@ -1,0 +1,157 @@
+"""The figures of the response: due steps, queues, routing, on a database of their own.
+
+``python -m tests.benchmarks.response [--quick] [--only NAME]`` prints them as JSON, a table on
+standard error. Each stands beside a reference measured in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import psycopg
+
+from alerts.policies import responses
+from alerts.storage.steps import Steps
+from api.embedded.postgres import EmbeddedPostgres
+from ingest.storage import migrate
+from ingest.storage.pool import open_pool
+from tests.support.folders import short_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured."""
+
+    open_alerts: int
+    ticks: int
+
+
+FULL = Sizes(open_alerts=100_000, ticks=30)
+QUICK = Sizes(open_alerts=10_000, ticks=10)
+
+_ALERTS = """
+INSERT INTO alerts.alert (episode, source, rule_id, rule_version, severity, title, reason,
+    person_no, raised_at, team_no, response, chain, next_step_at)
+SELECT 'person:' || n || '/bench', 'rule', 'bench', '1', s.severity, 'Bench', 'Made for a figure',
+    n, %(now)s::timestamptz - n * interval '1 second', %(team)s, s.severity,
+    (%(chains)s::jsonb) -> s.severity, %(now)s::timestamptz + interval '1 hour'
+FROM generate_series(1, %(count)s) n
+CROSS JOIN LATERAL (SELECT (ARRAY['emergency', 'urgent', 'soon', 'information'])
+    [CASE WHEN n %% 50 = 0 THEN 1 WHEN n %% 5 = 0 THEN 2 WHEN n %% 3 = 0 THEN 4 ELSE 3 END]
+    AS severity) s
+"""
+_STEPS = """
+INSERT INTO alerts.step (alert_no, run, position, repetition, kind, tell, rank, due_at)
+SELECT a.no, 1, p, 0, 'tell', 'team',
+    5 - array_position(ARRAY['emergency', 'urgent', 'soon', 'information'], a.severity),
+    %(now)s::timestamptz + (p * 3600 + a.no %% 3600) * interval '1 second'
+FROM alerts.alert a CROSS JOIN generate_series(1, 4) p
+"""
+
+
+@contextmanager
+def filled(count: int) -> Iterator[str]:
+    """Run a database with that many open alerts, each with four steps to come."""
+    with short_folder() as folder, EmbeddedPostgres(folder / "pg") as postgres:
+        migrate.migrate(postgres.dsn)
+        with psycopg.connect(postgres.dsn, autocommit=True) as db:
+            row = db.execute(
+                "INSERT INTO alerts.team (id, name, kind) VALUES ('dn', 'D', 'district_nursing')"
+                " RETURNING no"
+            ).fetchone()
+            assert row is not None
+            known = responses.load()
+            chains = {str(s): r.frozen() for s, r in known.by_severity.items()}
+            values = {"now": datetime.now(UTC), "team": row[0], "count": count,
+                      "chains": json.dumps(chains)}  # fmt: skip
+            db.execute(_ALERTS, values)
+            db.execute(_STEPS, values)
+            db.execute("ANALYZE")
+        yield postgres.dsn
+
+
+def percentile(values: list[float], percent: float) -> float:
+    """Return a percentile in milliseconds. [ms]"""
+    return round(1e3 * float(np.percentile(values, percent)), 2)
+
+
+def tick(sizes: Sizes) -> dict[str, Any]:
+    """A look at what is due among many open alerts, nothing due and a hundred due.
+
+    The reference is the plain count of what is due by the same index.
+    """
+    with filled(sizes.open_alerts) as url, psycopg.connect(url, autocommit=True) as db:
+        pool = open_pool(url, name="bench", most=2)
+        steps, now = Steps(pool), datetime.now(UTC)
+        idle, bare, busy = [], [], []
+        steps.tick(now=now)
+        for n in range(sizes.ticks):
+            now += timedelta(milliseconds=1)
+            bare.append(seconds(lambda: db.execute(_BARE, [now]).fetchone()))  # noqa: B023
+            idle.append(seconds(lambda: steps.tick(now=now)))  # noqa: B023
+            db.execute("UPDATE alerts.step SET due_at = %s WHERE position = 1 AND state = 'pending'"
+                       " AND alert_no %% %s = %s", [now, sizes.open_alerts // 100, n])  # fmt: skip
+            busy.append(seconds(lambda: steps.tick(now=now)))  # noqa: B023
+        pool.close()
+    return {
+        "open_alerts": sizes.open_alerts,
+        "nothing_due_ms": {"p50": percentile(idle, 50), "p99": percentile(idle, 99)},
+        "hundred_due_ms": {"p50": percentile(busy, 50), "p99": percentile(busy, 99)},
+        "bare_count_ms": percentile(bare, 50),
+        "ratio": round(float(np.median(idle) / np.median(bare)), 2),
+    }
+
+
+_BARE = "SELECT count(*) FROM alerts.step WHERE state = 'pending' AND rank > 0 AND due_at <= %s"
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return how long a piece of work takes. [s]"""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+PARTS: dict[str, Callable[[Sizes], dict[str, Any]]] = {"tick": tick}
+
+
+def run(sizes: Sizes, only: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Measure and return everything, or the parts that are named."""
+    return {name: part(sizes) for name, part in PARTS.items() if not only or name in only}
+
+
+def table(figures: dict[str, Any]) -> list[tuple[str, str, str, bool | None]]:
+    """Return what was reached, what should be, and whether it was."""
+    out: list[tuple[str, str, str, bool | None]] = []
+    if one := figures.get("tick"):
+        for name in ("nothing_due_ms", "hundred_due_ms"):
+            p99, said = one[name]["p99"], name.removesuffix("_ms").replace("_", " ")
+            seen = f"p99 {p99} ms, {one['open_alerts']} alerts"
+            out.append((f"tick, {said}", seen, "<= 100 ms", p99 <= 100))
+    return out
+
+
+def main() -> None:
+    """Run, print, and say by the exit code only whether it could be measured."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.response")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes")
+    parser.add_argument("--only", nargs="*", default=(), choices=sorted(PARTS))
+    given = parser.parse_args()
+    figures = run(QUICK if given.quick else FULL, tuple(given.only))
+    mark = {True: "met", False: "NOT MET", None: ""}
+    lines = [f"{a:<30}{b:<34}{c:<16}{mark[d]}" for a, b, c, d in table(figures)]
+    print("\n".join(lines), file=sys.stderr)
+    print(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()
