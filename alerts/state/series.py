@@ -25,6 +25,8 @@ from ingest.kernel import localtime
 _NEVER = -np.inf
 _PLACE = DAYS - 1
 """Of a day among the days: their number is a power of two."""
+_STEP_S = 2.0
+"""Two bytes hold a day in such steps."""
 _MAD = 1.4826
 """Makes the median absolute deviation of a normal distribution its standard deviation: Iglewicz
 and Hoaglin, How to Detect and Handle Outliers, ASQC 1993."""
@@ -47,24 +49,29 @@ class Days(Table):
     COLUMNS: ClassVar = {
         "day": Column("i4", -(2**30)),
         "last": Column("f4", np.nan, (DAYS,)),
-        "when": Column("i4", -1, (DAYS,)),  # second of the day that entry was measured, -1: none
+        # when that was measured, in steps of two seconds of the day from one on; zero: none
+        "when": Column("u2", 0, (DAYS,)),
     }
     day: NDArray[np.int32]
     last: NDArray[np.float32]
-    when: NDArray[np.int32]
+    when: NDArray[np.uint16]
 
     def put(self, rows: IntArray, local: FloatArray, value: FloatArray) -> None:
-        """Take in readings, at most one per row; of one day the last counts, then the higher."""
-        day, second = localtime.day(local), np.mod(local, localtime.DAY).astype(np.int32)
+        """Take in readings, at most one per row; of one day the last counts.
+
+        The higher counts of those within the same two seconds, whatever came first.
+        """
+        day = localtime.day(local)
+        when = (np.mod(local, localtime.DAY) / _STEP_S).astype(np.uint16) + np.uint16(1)
         self._advance(rows, day)
         known = day > self.day[rows] - DAYS
-        rows, day, second, value = rows[known], day[known], second[known], value[known]
+        rows, day, when, value = rows[known], day[known], when[known], value[known]
         place = day & _PLACE
         was, old = self.when[rows, place], self.last[rows, place]
-        later = (second > was) | ((second == was) & (value > old))
+        later = (when > was) | ((when == was) & (value > old))
         rows, place = rows[later], place[later]
         self.last[rows, place] = value[later]
-        self.when[rows, place] = second[later]
+        self.when[rows, place] = when[later]
 
     def _advance(self, rows: IntArray, day: IntArray) -> None:
         ahead = day - self.day[rows]
@@ -74,7 +81,7 @@ class Days(Table):
         at, step, to = rows[new], np.minimum(ahead[new], DAYS), day[new]
         age = (to[:, None] - np.arange(DAYS)) & _PLACE
         gone = age < step[:, None]
-        self.when[at] = np.where(gone, -1, self.when[at])
+        self.when[at] = np.where(gone, np.uint16(0), self.when[at])
         self.last[at] = np.where(gone, np.nan, self.last[at])
         self.day[at] = to
 

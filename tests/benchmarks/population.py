@@ -184,7 +184,7 @@ def _series(memory: Memory, number: np.ndarray, rng: np.random.Generator, now: f
     for place in range(days.last.shape[1]):
         noise = rng.standard_normal(rows.size, dtype=np.float32)
         days.last[rows, place] = base[dated] + spread[dated] * noise
-    days.when[rows] = 8 * 3_600
+    days.when[rows] = 8 * 1_800 + 1
     days.last[rows, today % days.last.shape[1]] = table.value[dated, 0]
     table.index.put(slot, column, at)
 

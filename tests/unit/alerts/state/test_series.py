@@ -130,6 +130,18 @@ def test_a_day_far_ahead_drops_all_the_days_before_and_a_day_too_old_is_not_take
     assert known == [(DAYS - 1, 52), (0, 60)]
 
 
+@pytest.mark.parametrize("first", [(86_398, 50), (86_399, 60), (86_397, 70)])
+def test_of_a_day_the_last_reading_counts_and_within_two_seconds_the_higher(
+    first: tuple[int, int],
+) -> None:
+    made = series.Series()
+    given = [(0, second, value) for second, value in
+             (first, (0, 80), (86_397, 70), (86_398, 50), (86_399, 60))]  # fmt: skip
+    put(made, given)
+    days, _ = made.days_until(made.find(np.array([0]), 2), np.array([0]))
+    assert days[0, -1] == 60
+
+
 def test_both_sides_of_midnight_are_two_days() -> None:
     made = series.Series()
     put(made, [(0, int(DAY) - 1, 51), (0, int(DAY), 52)])
