@@ -148,6 +148,16 @@ class CarePlans:
         """Return the rules that read any of the columns."""
         return [one for one in self.rules if one.reads[columns].any()]
 
+    def days(self, person: int) -> list[int]:
+        """Return the columns of the quantities whose days a person's triggers read."""
+        signals = [
+            signal
+            for key in self._of_person.get(person, ())
+            for node in self._forms[key].one.nodes
+            for signal in language.signals(node)
+        ]
+        return sorted({self._plan.column(s.quantity) for s in signals if s.spec.days})
+
     def parameters(self, one: Compiled, people: IntArray) -> tuple[IntArray, FloatArray]:
         """Return which of the people have a rule's form, and their numbers."""
         form = self._of(one)

@@ -111,6 +111,7 @@ class Engine:
         self.plan = plan
         self.memory = Memory(plan)
         self.care_plans = CarePlans(plan)
+        self.begun: set[int] = set()  # homes of whose past days are asked that were not kept
         self._by_kind = {k: _reading(plan.of(k)) for k in ("person", "home", "device")}
         self._turns = [_turns(one) for one in plan.home]
 
@@ -132,7 +133,7 @@ class Engine:
         """
         found: list[model.Finding] = []
         self.memory.put_homes(homes)
-        self.memory.put_people(people)
+        begun = self.memory.put_people(people)
         self.memory.put_devices(devices)
         if people:
             gone = self.care_plans.put(people)  # few: a clinician changed or took back a trigger
@@ -145,7 +146,15 @@ class Engine:
             asked = self.memory.people.rows(numbers)
             due = self.memory.people.due
             due[asked] = np.where(np.isposinf(due[asked]), -np.inf, due[asked])
+            begun = np.union1d(begun, self._date(numbers))
+        self.begun.update(self.memory.people.home[begun].tolist())
         return found
+
+    def _date(self, people: IntArray) -> IntArray:
+        """Keep the days that people's triggers read; return the slots of who had none so far."""
+        pairs = [(n, column) for n in people.tolist() for column in self.care_plans.days(n)]
+        numbers, columns = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        return self.memory.date(self.memory.people.rows(numbers), columns)
 
     def _ended(self, gone: care_plans.Gone) -> Iterator[model.Finding]:
         """Forget all about one person's trigger, and tell that it is over where it was told."""
@@ -222,7 +231,7 @@ class Engine:
         if not last.all():  # two devices measured the same at the same moment: the higher counts
             slot, column, time = slot[last], column[last], time[last]
             value, judged = value[last], judged[last]
-        rows = m.series.meet(slot, column, self.plan.dated)
+        rows = m.series.meet(slot, column, m.dated)
         again = column == _FALL
         if again.any():  # a detector that tells one fall twice has not seen two
             apart = np.abs(time[again, None] - m.series.time[rows[again]])

@@ -17,6 +17,8 @@ WIDE: Final = 256
 """Columns of quantities: numbers of the nomenclature, and from `FIRST_KEY` questionnaire keys."""
 FIRST_KEY: Final = 128
 MARKS: Final[Mapping[str, int]] = {c.name: 1 << n for n, c in enumerate(conditions.CONDITIONS)}
+EVERYBODY: Final = 1 << 31
+"""A mark that everybody has."""
 
 
 class Timing(NamedTuple):
@@ -87,7 +89,8 @@ class Plan:
     limits: Mapping[int, Sequence[pack.Limit]]  # by column of the quantity, general ones first
     spread: NDArray[np.float64]  # least spread by column
     keys: dict[str, int] = field(default_factory=dict)  # questionnaire key -> column
-    dated: BoolArray = field(default_factory=lambda: np.zeros(WIDE, dtype=bool))
+    dated: NDArray[np.uint32] = field(default_factory=lambda: np.zeros(WIDE, dtype=np.uint32))
+    """By column: marks of those people rules for whom read its days, `EVERYBODY` for all."""
     kept: BoolArray = field(default_factory=lambda: np.zeros(WIDE, dtype=bool))
 
     def column(self, quantity: str) -> int:
@@ -101,13 +104,14 @@ class Plan:
             self.keys[key] = FIRST_KEY + len(self.keys)
         return self.keys[key]
 
-    def learn(self, node: language.Node) -> None:
-        """Keep what a condition reads, by day where it asks for days."""
+    def learn(self, node: language.Node, marks: int) -> None:
+        """Keep what a condition reads, by day where it asks for days of people with these marks."""
         for signal in language.signals(node):
             if signal.quantity or signal.spec.state:
                 column = self.column(signal.quantity or signal.spec.state)
                 self.kept[column] = True
-                self.dated[column] |= signal.spec.days
+                if signal.spec.days:
+                    self.dated[column] |= np.uint32(marks)
 
     def of(self, subject: str) -> list[Compiled]:
         """Return the rules of one kind of subject."""
@@ -165,6 +169,7 @@ def compiled(
 ) -> Compiled:
     """Lay out one rule."""
     reads = np.zeros(WIDE, dtype=bool)
+    marks = sum(MARKS[name] for name in rule.applies.conditions)
     home = clocked = begins = False
     if isinstance(rule, pack.ScoreRule):
         for name in rule.chart.quantities:
@@ -173,7 +178,8 @@ def compiled(
         timing = Timing(0.0, 0.0, 0.0, plan.defaults.refresh)
     else:
         for node in (*(level.when for level in rule.levels), rule.clear):
-            plan.learn(node)
+            # of a trigger it is known who asks: see CarePlans.days
+            plan.learn(node, 0 if parameters else marks or EVERYBODY)
             reads[[plan.column(q) for q in language.quantities(node)]] = True
             for signal in language.signals(node):
                 home |= not signal.quantity
@@ -182,7 +188,6 @@ def compiled(
         if rule.subject != "person":
             clocked |= rule.wait_s > 0 or rule.clear_s > 0
         timing = Timing(rule.wait_s, rule.clear_s, rule.again_s, plan.defaults.refresh)
-    marks = sum(MARKS[name] for name in rule.applies.conditions)
     return Compiled(
         rule=rule,
         column=column,

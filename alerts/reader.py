@@ -247,7 +247,7 @@ class Session:
         if saved is not None and memory.load(saved.state, packs=self._packs):
             known = self._known(homes)
             self._drop_gone(shard, known)
-            self._put(known)
+            self._update(known)
             for rows in store.since(shard, saved, self._log.cursors(shard)):
                 self._replay(rows)
             self._told(known)
@@ -281,12 +281,24 @@ class Session:
             some = homes[n : n + _HOMES_AT_ONCE]
             known = self._known(some)
             self._put(known)
-            for rows in store.history(some, since=now - _HISTORY_S, until=now + 1):
-                past = rows.copy()
-                past["flags"] |= int(Quality.IMPORTED)  # remembered, not judged
-                self.engine.on_data(past, now=now)
+            self._read_past(some)
             self.engine.on_data(store.heard(some), now=now)
             self._told(known)
+
+    def _read_past(self, homes: Sequence[int]) -> None:
+        """Remember what was measured in homes; what is remembered already stays as it is."""
+        now = self._clock.epoch()
+        for rows in self._log.store.history(homes, since=now - _HISTORY_S, until=now + 1):
+            past = rows.copy()
+            past["flags"] |= int(Quality.IMPORTED)  # remembered, not judged
+            self.engine.on_data(past, now=now)
+        self.engine.begun.difference_update(homes)
+
+    def _update(self, known: Sequence[ports.Known]) -> None:
+        """Take in what the register says of homes that are here, and what rules now ask of them."""
+        self._put(known)
+        if self.engine.begun:
+            self._read_past(sorted(self.engine.begun))
 
     def _put(self, known: Sequence[ports.Known]) -> None:
         before = self.engine.care_plans.unread
@@ -334,7 +346,7 @@ class Session:
         held = set(self._log.store.held(sorted(there), shards=sorted(self._held)))
         known = self._known(sorted(here & there))
         self._drop(sorted(here - there), sorted(here & there), known)
-        self._put(known)
+        self._update(known)
         self._load(sorted(held - here))
 
     def _drop(self, gone: Sequence[int], left: Sequence[int], known: Sequence[ports.Known]) -> None:
@@ -427,7 +439,7 @@ class Session:
         if new:
             here = self.engine.memory.homes.numbers
             homes = [h for h in self._log.store.homes_of(new) if here.row(h) >= 0]
-            self._put(self._known(homes))
+            self._update(self._known(homes))
 
     def save_one(self, within: float) -> float:
         """Keep the memory of one shard; return how long to wait until the next one. [s]"""
@@ -487,7 +499,7 @@ class Session:
         new = [n for n in unknown if self.engine.memory.homes.numbers.row(n) < 0]
         there = self._log.store.homes(shards=(), numbers=new)
         self._load(there)
-        self._put(self._known(sorted(set(unknown) - set(new))))
+        self._update(self._known(sorted(set(unknown) - set(new))))
         self._absent.update(unknown)
 
     def _learn_parts(self) -> None:

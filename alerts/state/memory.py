@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.plan import BATHROOMS, DOORS_OUT, FIRST_KEY, MARKS, WIDE, Plan
+from alerts.plan import BATHROOMS, DOORS_OUT, EVERYBODY, FIRST_KEY, MARKS, WIDE, Plan
 from alerts.state.activity import Activity
 from alerts.state.conditions import Open
 from alerts.state.series import Series
@@ -135,10 +135,16 @@ class Memory:
         self.homes.only[slots] = [h.people[0] if len(h.people) == 1 else 0 for h in homes]
         self.homes.due[slots[new]] = -np.inf
 
-    def put_people(self, people: Sequence[Person]) -> None:
-        """Add people, or renew what the register says of those who are here."""
+    def put_people(self, people: Sequence[Person]) -> IntArray:
+        """Add people, or renew what the register says of those who are here.
+
+        Returns
+        -------
+        IntArray
+            Slots of people rules for whom now read days that were not kept so far.
+        """
         if not people:
-            return
+            return np.zeros(0, dtype=np.int64)
         slots, _ = self.people.meet([p.no for p in people])
         table = self.people
         table.shard[slots] = [p.shard for p in people]
@@ -155,6 +161,28 @@ class Memory:
         table.born[slots] = [-np.inf if p.born is None else p.born for p in people]
         self._put_limits(slots, people)
         self._mark_homes(at_home[at_home >= 0])
+        begun = [slots[:0]]
+        for column in np.flatnonzero(self.plan.dated):
+            rows = self.series.find(slots, int(column))
+            asked = (rows >= 0) & self.dated(slots, np.full(slots.size, column))
+            begun.append(slots[asked][self._begin_days(rows[asked])])
+        return np.unique(np.concatenate(begun))
+
+    def dated(self, slots: IntArray, columns: IntArray) -> BoolArray:
+        """Tell of which people's quantities days are kept: some rule for that person reads them."""
+        marks = self.people.marks[slots] | np.uint32(EVERYBODY)
+        return np.asarray((self.plan.dated[columns] & marks) != 0)
+
+    def date(self, slots: IntArray, columns: IntArray) -> IntArray:
+        """Keep the days of these quantities of people; return who had none of them so far."""
+        rows = self.series.meet(slots, columns, self.dated)
+        return np.unique(slots[self._begin_days(rows)])
+
+    def _begin_days(self, rows: IntArray) -> BoolArray:
+        """Keep the days of series; return which had none."""
+        without = self.series.days[rows] < 0
+        self.series.begin_days(rows[without])
+        return np.asarray(without)
 
     def _mark_homes(self, homes: IntArray) -> None:
         """Say of homes what is said of anybody who lives there."""

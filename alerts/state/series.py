@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -136,19 +136,28 @@ class Series(Keyed):
         """Return the memory, look-up and days included. [B]"""
         return super().nbytes + self.by_day.nbytes
 
-    def meet(self, slots: IntArray, column: IntArray, with_days: BoolArray) -> IntArray:
-        """Return the series of each pair, made where they are new; pairs may be repeated."""
+    def meet(
+        self, slots: IntArray, column: IntArray, dated: Callable[[IntArray, IntArray], BoolArray]
+    ) -> IntArray:
+        """Return the series of each pair, made where they are new; pairs may be repeated.
+
+        ``dated`` tells of which pairs the days are kept.
+        """
         rows = self.find(slots, column)
         new = rows < 0
         if new.any():
             keys, first = np.unique(slots[new] * 256 + column[new], return_index=True)
             made = self.add(keys.size)
-            self.slot[made], self.column[made] = slots[new][first], column[new][first]
-            dated = made[with_days[column[new][first]]]
-            self.days[dated] = self.by_day.add(dated.size)
-            self.index.put(slots[new][first], column[new][first], made)
+            slot, small = slots[new][first], column[new][first]
+            self.slot[made], self.column[made] = slot, small
+            self.begin_days(made[dated(slot, small)])
+            self.index.put(slot, small, made)
             rows = self.find(slots, column)
         return rows
+
+    def begin_days(self, rows: IntArray) -> None:
+        """Keep days of series, none of which has any yet, from now on."""
+        self.days[rows] = self.by_day.add(rows.size)
 
     def put(
         self, rows: IntArray, time: FloatArray, local: FloatArray, value: FloatArray

@@ -176,7 +176,7 @@ def _series(memory: Memory, number: np.ndarray, rng: np.random.Generator, now: f
     table.time[at] = now - ago - (slot % 600)[:, None]
     for place in range(table.value.shape[1]):
         table.value[at, place] = base + spread * rng.standard_normal(at.size, dtype=np.float32)
-    dated = np.flatnonzero(memory.plan.dated[column])
+    dated = np.flatnonzero(memory.dated(slot, column))
     days = memory.series.by_day
     rows = days.add(dated.size)
     table.days[dated] = rows

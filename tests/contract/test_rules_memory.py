@@ -482,6 +482,25 @@ def test_a_condition_registered_later_brings_its_pack(here: Homes, obs: Writer) 
     assert row[0].startswith("treat at once")
 
 
+def test_a_trigger_written_later_is_judged_by_days_that_were_before_it(
+    here: Homes, obs: Writer
+) -> None:
+    now = CLOCK.epoch()
+    trigger = {"id": "fast", "title": "Faster than last week", "severity": "soon",
+               "when": "mean(heart_rate, '7 d', 4) > 90", "clear": None, "for": None}  # fmt: skip
+    with working(here.url) as session:
+        for day in range(6, 0, -1):
+            obs.rows(here.rows((0, "heart_rate", 95.0, now - day * DAY), now=now - day * DAY))
+        session.round()
+        with homes.connect(here.url) as db:
+            db.execute("UPDATE ingest.person SET triggers = %s WHERE no = %s",
+                       [json.dumps([trigger]), here.people[0]])  # fmt: skip
+        session.renew()
+        obs.rows(here.rows((0, "heart_rate", 95.0, now), now=now))
+        session.round()
+    assert [r for (r,) in homes.alerts(here.url, "rule_id")] == ["care_plan.fast"]
+
+
 def test_somebody_who_leaves_the_register_is_forgotten_and_nobody_else(
     here: Homes, obs: Writer
 ) -> None:

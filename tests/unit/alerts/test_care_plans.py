@@ -12,7 +12,8 @@ from alerts import care_plans, plan
 from alerts.care_plans import CarePlans
 from alerts.model import Outcome, Severity
 from alerts.state.subjects import Home, Person
-from tests.support.judging import MINUTE, NOW, SHIPPED, Hub, told
+from ingest.kernel.observation import Quality
+from tests.support.judging import MINUTE, NOW, SHIPPED, Hub, days, told
 
 RAISE, CLEAR = Outcome.RAISE, Outcome.CLEAR
 
@@ -218,3 +219,40 @@ def test_what_another_trigger_waited_for_does_not_shorten_the_wait() -> None:
     one.put(triggers=[trigger("glucose > 12", id="b", **wait)])
     assert one.say(("glucose", 13.0), now=NOW + 11 * MINUTE) == []
     assert told(one.say(("glucose", 13.0), now=NOW + 21 * MINUTE), "care_plan.b") == [RAISE]
+
+
+def test_the_days_of_a_quantity_are_kept_of_whoever_has_a_trigger_that_reads_them() -> None:
+    hub = Hub().put(1, triggers=[trigger("mean(heart_rate, '7 d') > 90")]).put(2)
+    for no in (1, 2):
+        hub.say(*days("heart_rate", *[95] * 6, person=no))
+    assert hub.memory.series.by_day.count == 1
+    found = hub.say(("heart_rate", 95, 0, 1), ("heart_rate", 95, 0, 2))
+    assert told(found, "care_plan.t") == [Outcome.RAISE]
+
+
+def test_a_trigger_that_comes_later_has_the_past_of_its_person_read_again() -> None:
+    hub = Hub().put(1).put(2)
+    past = [r for no in (1, 2) for r in days("heart_rate", *[95] * 6, person=no)]
+    hub.say(*past)
+    asks = Person(no=1, shard=1, home_no=1, triggers=[trigger("mean(heart_rate, '7 d') > 90")])
+    hub.engine.put(people=[asks])
+    assert hub.engine.begun == {1}
+    hub.engine.begun.clear()
+    hub.engine.put(people=[asks])
+    assert not hub.engine.begun  # once is enough
+    assert not hub.say(*(r._replace(flags=int(Quality.IMPORTED)) for r in past))
+    found = hub.say(("heart_rate", 95, 0, 1), ("heart_rate", 95, 0, 2))
+    assert told(found, "care_plan.t") == [Outcome.RAISE]
+
+
+def test_a_condition_that_is_registered_later_has_the_past_read_again_where_its_rules_ask() -> None:
+    hub = Hub().put(1).put(2, conditions=["heart_failure"])
+    past = [r for no in (1, 2) for r in days("weight", 80, 80, 80, person=no)]
+    hub.say(*past)
+    assert hub.memory.series.by_day.count == 1
+    ill = [Person(no=no, shard=no, home_no=no, conditions=["heart_failure"]) for no in (1, 2)]
+    hub.engine.put(people=ill)
+    assert hub.engine.begun == {1}
+    hub.say(*(r._replace(flags=int(Quality.IMPORTED)) for r in past))
+    found = hub.say(("weight", 82.5, 0, 1), ("weight", 82.5, 0, 2))
+    assert sorted(f.subject_no for f in found if f.rule_id == "heart_failure.weight_gain") == [1, 2]

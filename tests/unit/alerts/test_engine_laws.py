@@ -110,6 +110,23 @@ def test_the_order_of_rows_in_a_batch_does_not_matter(given: Course, seed: int) 
 
 
 @settings(max_examples=60, deadline=None)
+@given(course)
+def test_the_past_read_again_changes_nothing_that_is_remembered(given: Course) -> None:
+    made = hub()
+    _, now = run(made, given)
+    before = [said_of(made.memory, shard) for shard in shards()]
+    at = NOW
+    for wait, readings in given:
+        at += wait
+        past = (r._replace(flags=r.flags | int(Quality.IMPORTED), ago=r.ago + now - at)
+                for r in readings)  # fmt: skip
+        assert not made.say(*past, now=now)
+    for shard, said in zip(shards(), before, strict=True):
+        after = said_of(made.memory, shard)
+        assert {name for name in said if said[name] != after[name]} <= {"home.due"}
+
+
+@settings(max_examples=60, deadline=None)
 @given(course, course)
 def test_another_person_and_their_readings_change_nobody_elses_result(
     given: Course, others: Course

@@ -60,6 +60,7 @@ def test_a_rule_reads_what_raises_and_what_clears_it() -> None:
         [vitals.SPO2, vitals.HEART_RATE, made.keys["dizzy"]]
     )
     assert made.dated.nonzero()[0].tolist() == [vitals.SPO2]
+    assert made.dated[vitals.SPO2] == plan.EVERYBODY
 
 
 def test_a_state_that_only_a_signal_reads_is_kept() -> None:
@@ -152,5 +153,5 @@ def test_questions_get_columns_of_their_own_and_not_more_than_there_are() -> Non
 def test_without_packs_there_is_nothing_to_judge() -> None:
     made = plan.compile_packs([], DEFAULTS)
     assert made.person == made.home == made.device == []
-    made.learn(language.parse("spo2 < 90"))
+    made.learn(language.parse("spo2 < 90"), plan.EVERYBODY)
     assert made.kept[vitals.SPO2]

@@ -23,7 +23,7 @@ Reading = tuple[int, int, int]  # series, second, value
 def put(made: series.Series, readings: Sequence[Reading]) -> None:
     """Put readings in the order given, at most one per series at a time, as the engine does."""
     for key, second, value in readings:
-        row = made.meet(np.array([key]), np.array([2]), np.ones(256, dtype=bool))
+        row = made.meet(np.array([key]), np.array([2]), lambda slot, _: slot >= 0)
         at = np.array([float(second)])
         made.put(row, at, at, np.array([float(value)]))
 
@@ -151,9 +151,8 @@ def test_both_sides_of_midnight_are_two_days() -> None:
 
 
 def test_days_are_kept_only_of_quantities_whose_days_are_asked_for() -> None:
-    made, dated = series.Series(), np.zeros(256, dtype=bool)
-    dated[7] = True
-    rows = made.meet(np.array([0, 0, 1]), np.array([2, 7, 7]), dated)
+    made = series.Series()
+    rows = made.meet(np.array([0, 0, 1]), np.array([2, 7, 7]), lambda _, column: column == 7)
     made.put(rows, np.full(3, DAY), np.full(3, DAY), np.arange(3.0))
     assert made.by_day.count == 2
     days, _ = made.days_until(rows, np.ones(3, dtype=np.int64))
