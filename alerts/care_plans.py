@@ -135,6 +135,7 @@ class CarePlans:
         rule = pack.ConditionRule(
             id=self.PREFIX, version=VERSION, title="", team=model.TeamKind.DISTRICT_NURSING,
             audience="nurse", source="care plan", severity=trigger.severity, subject="person",
+            alert_class=model.AlertClass.CLINICAL,
             levels=(pack.Level(severity=trigger.severity, when=when, text=""),), clear=clear,
             clear_text="", wait_s=trigger.wait_s,
         )  # fmt: skip

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
-from typing import Final
 
-from alerts import lifecycle, model, words
+from alerts import lifecycle, model, routing, words
 from alerts.policies import responses
 from alerts.rules import pack
 from ingest.kernel import vitals
 from ingest.kernel.observation import Alarm, Quality
 
-_CLASSES: Final = {"environment": model.AlertClass.SAFETY}
 AlarmKey = tuple[str, str, str, int]
 """What tells an alarm from another: site, device, alarm id, quantity."""
 
@@ -66,8 +64,7 @@ class Scene:
     pressed: Set[AlarmKey]  # alarms known to have been pressed, ever
     cancelled: Set[AlarmKey]  # alarms known to have been cancelled at the device, ever
     linked: Set[AlarmKey]  # presses the open alert speaks for
-    team_no: int | None
-    routed_because: str
+    routed: routing.Routed
     responses: responses.Responses
     late_after_s: float
     zone: tzinfo
@@ -111,11 +108,11 @@ def judge(alarm: Alarm, scene: Scene) -> lifecycle.Change:
             late=late,
             cleared=taken_back and not others,
             now=at,
-            response=scene.responses.choose("", scene.rule.severity, _class(scene.rule)),
+            response=scene.responses.choose("", scene.rule.severity, scene.rule.alert_class),
         )
     alert = _alert(alarm, scene, severity=scene.rule.severity, reason=reason, late=late)
     condition = model.Condition.CLEARED if taken_back else model.Condition.ACTIVE
-    return lifecycle.raised(replace(alert, condition=condition), now=at)
+    return _raised(replace(alert, condition=condition), scene, now=at)
 
 
 def _cancel(alarm: Alarm, scene: Scene) -> lifecycle.Change:
@@ -138,15 +135,21 @@ def _cancel(alarm: Alarm, scene: Scene) -> lifecycle.Change:
         reason=f"An alarm was cancelled at the device at {when}, {said}.",
         late=scene.now - alarm.time > scene.late_after_s,
     )
-    return lifecycle.raised(replace(alert, condition=model.Condition.CLEARED), now=at)
+    return _raised(replace(alert, condition=model.Condition.CLEARED), scene, now=at)
+
+
+def _raised(alert: model.Alert, scene: Scene, *, now: datetime) -> lifecycle.Change:
+    return lifecycle.raised(alert, now=now, detail={"routing": scene.routed.detail()})
 
 
 def _alert(
     alarm: Alarm, scene: Scene, *, severity: model.Severity, reason: str, late: bool
 ) -> model.Alert:
     title = words.alarm_title(scene.rule, alarm)
-    alert_class = _class(scene.rule)
-    response = scene.responses.choose("", severity, alert_class)
+    alert_class = scene.rule.alert_class
+    # a cancel that comes alone is for information, whatever the alarm would have been
+    name = scene.routed.response if severity is scene.rule.severity else ""
+    response = scene.responses.choose(name, severity, alert_class)
     return model.Alert(
         no=0,
         episode=episode(alarm, scene.rule),
@@ -166,16 +169,12 @@ def _alert(
         late=late,
         state=model.State.OPEN,
         condition=model.Condition.ACTIVE,
-        team_no=scene.team_no,
-        routed_because=scene.routed_because,
+        team_no=scene.routed.team.no,
+        routed_because=scene.routed.because,
         alert_class=alert_class,
         response=response.id,
         chain=response.frozen(),
     )
-
-
-def _class(rule: pack.AlarmRule) -> model.AlertClass:
-    return _CLASSES.get(rule.pack, model.AlertClass.TELECARE)
 
 
 def _evidence(alarm: Alarm) -> model.Evidence:

@@ -68,6 +68,7 @@ class Alerts:
                 hub_timed_window_s=s.hub_timed_window_s,
                 clock=self._clock,
                 answers=self._answers,
+                policies=s.alerts_policies_dir,
             )
             roots = self._roots(pool)
             pool = open_pool(url, name="alerts steps", most=2)
@@ -97,6 +98,7 @@ class Alerts:
                 rules=packs.of(pack.AlarmRule),
                 late_after_s=s.late_after_s,
                 teams_age_s=s.alerts_teams_age_s,
+                policies=s.alerts_policies_dir,
                 clock=self._clock,
                 answers=self._answers,
             ),
@@ -116,6 +118,7 @@ class Alerts:
                 repage_s=s.alerts_repage_s,
                 implausible=(s.alerts_implausible_count, s.alerts_implausible_window_s),
                 teams_age_s=s.alerts_teams_age_s,
+                policies=s.alerts_policies_dir,
                 clock=self._clock,
                 answers=self._answers,
             ),

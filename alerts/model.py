@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from alerts.organisation import calendars
 from ingest.kernel import ids
 
 
@@ -76,6 +77,12 @@ class TeamKind(enum.StrEnum):
     EQUIPMENT = "equipment"
     RAPID_RESPONSE = "rapid_response"
     COMMUNITY_MATRON = "community_matron"
+    OUT_OF_HOURS = "out_of_hours"
+    FALLS = "falls"
+    GP = "gp"
+    CASE_MANAGEMENT = "case_management"
+    SOCIAL_CARE = "social_care"
+    ONSITE_CARE = "onsite_care"
 
 
 Evidence = tuple[Mapping[str, Any], ...]
@@ -84,7 +91,7 @@ Evidence = tuple[Mapping[str, Any], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Team:
-    """People who take alerts of one kind, for one area or for all."""
+    """People who take alerts of one kind: for a site, a cluster, an area, or everywhere."""
 
     no: int
     id: str
@@ -92,6 +99,14 @@ class Team:
     kind: str
     area_no: int | None = None
     phone: str | None = None
+    site_no: int | None = None  # the on-site team of one site
+    cluster: str | None = None  # the practices it works with
+    classes: frozenset[str] | None = None  # what it takes; None: what is usual for its kind
+    severities: frozenset[str] | None = None  # None: all
+    calendar: calendars.Calendar = calendars.ALWAYS
+    fallback: str | None = None  # the team that takes over where this one can't
+    capacity: int | None = None  # open alerts that it can look after at once
+    professions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

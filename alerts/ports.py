@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
-from alerts import lifecycle, model
+from alerts import lifecycle, model, routing
 from alerts.state.subjects import Device, Home, Person
 from ingest.kernel.observation import Alarm, Rows
 
@@ -47,12 +47,12 @@ class AlertStore(Protocol):
         """
         ...
 
-    def open(self, alert: model.Alert) -> model.Alert:
+    def open(self, alert: model.Alert, *, detail: Mapping[str, Any] | None = None) -> model.Alert:
         """Store a new alert and return it with its number and team."""
         ...
 
-    def team_for(self, kind: model.TeamKind, person_no: int | None) -> tuple[model.Team, str]:
-        """Return who takes alerts of a kind about a person, and why."""
+    def route(self, request: routing.Request) -> routing.Routed:
+        """Return who takes an alert, and why."""
         ...
 
     def events_after(self, event_no: int, limit: int) -> list[model.Event]:

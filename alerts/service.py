@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alerts import lifecycle, model, ports
+from alerts import lifecycle, model, ports, routing
 from ingest.kernel import ids
 from ingest.kernel.clock import Clock
 
@@ -103,10 +103,21 @@ class Alerts:
         severity: model.Severity,
         person_no: int | None = None,
         kind: model.TeamKind = model.TeamKind.DISTRICT_NURSING,
+        alert_class: model.AlertClass = model.AlertClass.REFERRAL,
     ) -> model.Alert:
         """Put what a person reports into the same queue as what devices report."""
-        team, because = self._store.team_for(kind, person_no)
         now = self._clock.now()
+        routed = self._store.route(
+            routing.Request(
+                alert_class=alert_class,
+                severity=severity,
+                kind=kind,
+                source=model.Source.PERSON,
+                rule_id="referral",
+                now=now,
+                person_no=person_no,
+            )
+        )
         alert = model.Alert(
             no=0,
             episode=f"referral:{ids.token(12)}",
@@ -126,10 +137,12 @@ class Alerts:
             late=False,
             state=model.State.OPEN,
             condition=model.Condition.ACTIVE,
-            team_no=team.no,
-            routed_because=f"{because}; reported by {by}",
+            team_no=routed.team.no,
+            routed_because=f"{routed.because}; reported by {by}",
+            alert_class=alert_class,
+            response=routed.response,
         )
-        return self._store.open(alert)
+        return self._store.open(alert, detail={"routing": routed.detail()})
 
     def events_after(self, event_no: int, limit: int = 100) -> list[model.Event]:
         """Return events with a higher number, in order. None is ever skipped."""

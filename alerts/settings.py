@@ -18,8 +18,6 @@ class AlertsSettings(settings.HubSettings):
     alerts_implausible_count: int = 3  # unsourced: impossible readings that make a device suspect
     alerts_implausible_window_s: float = 86_400.0  # unsourced: and within which time
 
-    alerts_policies_dir: Path | None = None  # responses of one's own instead of the shipped ones
-
     # How the log is read.
     alerts_tick_s: float = 1.0  # a lost notification costs at most this
     alerts_pause_s: float = 0.05  # readings are collected this long, so that rounds are worth it

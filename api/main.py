@@ -24,6 +24,7 @@ from starlette.staticfiles import StaticFiles
 
 from alerts import errors as alert_errors
 from alerts import service
+from alerts.policies import responses
 from alerts.rules import triggers
 from alerts.storage import alerts as alert_store
 from api import (
@@ -163,7 +164,9 @@ def running(config: settings.ApiSettings, *, clock: clocks.Clock) -> Iterator[de
             clock=clock,
         )
         known = organisation_store.Organisation(pool)
-        alerting = service.Alerts(store=alert_store.AlertStore(pool), clock=clock)
+        policies = config.alerts_policies_dir
+        store = alert_store.AlertStore(pool, responses.load(policies), policies=policies)
+        alerting = service.Alerts(store=store, clock=clock)
         people = register.RegisterStore(pool, vault=secrets, check_trigger=triggers.problem)
         shown = showing.Showing(
             alerts=alerting,

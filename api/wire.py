@@ -61,8 +61,9 @@ Version = Annotated[
     int, Field(ge=1, le=2**31 - 1, description="version of the alert you looked at")
 ]
 TeamKind = Literal[
-    "district_nursing", "telecare_operator", "equipment", "rapid_response", "community_matron"
-]
+    "district_nursing", "telecare_operator", "equipment", "rapid_response", "community_matron",
+    "out_of_hours", "falls", "gp", "case_management", "social_care", "onsite_care",
+]  # fmt: skip
 Severity = Literal["emergency", "urgent", "soon", "information"]
 
 

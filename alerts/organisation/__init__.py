@@ -1,0 +1,3 @@
+"""The organisation: when teams are open, and who of them is there. Pure."""
+
+from __future__ import annotations

@@ -76,7 +76,7 @@ def is_open(calendar: Calendar, at: datetime) -> bool:
     """Tell whether it is open at an instant, which has to be aware."""
     if calendar.always_open:
         return True
-    today = at.astimezone(_zone(calendar.timezone)).date()
+    today = at.astimezone(zone_of(calendar.timezone)).date()
     return any(s.start <= at < s.end for d in (today - _DAY, today) for s in _of(calendar, d))
 
 
@@ -158,6 +158,15 @@ def is_holiday(holiday_list: str | None, day: date) -> bool:
     return holiday_list is not None and _is_holiday(holiday_list, day)
 
 
+@lru_cache(maxsize=64)
+def zone_of(name: str) -> tzinfo:
+    """Return a time zone, UTC where this machine doesn't know it."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
+
+
 def _hours(one: Mapping[str, Any]) -> Hours:
     days = frozenset(one["days"])
     unknown = days - {*DAYS, HOLIDAY}
@@ -171,7 +180,7 @@ def _hours(one: Mapping[str, Any]) -> Hours:
 
 def _spans(calendar: Calendar, start: datetime, end: datetime) -> Iterator[Span]:
     """Return what is open day after day, by the instant it begins."""
-    zone = _zone(calendar.timezone)
+    zone = zone_of(calendar.timezone)
     day = start.astimezone(zone).date() - _DAY
     last = end.astimezone(zone).date()
     while day <= last:
@@ -183,7 +192,7 @@ def _spans(calendar: Calendar, start: datetime, end: datetime) -> Iterator[Span]
 def _of(calendar: Calendar, day: date) -> tuple[Span, ...]:
     """Return the spans that begin on a local day, by the instant they begin."""
     name = HOLIDAY if is_holiday(calendar.holidays, day) else DAYS[day.weekday()]
-    zone = _zone(calendar.timezone)
+    zone = zone_of(calendar.timezone)
     found = []
     for hours in calendar.hours:
         if name in hours.days:
@@ -225,11 +234,3 @@ def _is_holiday(holiday_list: str, day: date) -> bool:
 def _list(holiday_list: str) -> holidays.HolidayBase:
     country, _, part = holiday_list.partition("-")
     return holidays.country_holidays(country, subdiv=part or None)
-
-
-@lru_cache(maxsize=64)
-def _zone(name: str) -> tzinfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return UTC

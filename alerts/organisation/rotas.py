@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Final
 
 from alerts.organisation.calendars import Span
@@ -67,7 +68,7 @@ def gaps(
         edges = {span.start, span.end}
         edges |= {e for s in shifts for e in (s.starts, s.ends) if span.start < e < span.end}
         ordered = sorted(edges)
-        for start, end in zip(ordered, ordered[1:], strict=False):
+        for start, end in pairwise(ordered):
             if any(working(members, shifts, start, duty) for duty in (DUTY, ON_CALL)):
                 continue
             if found and found[-1].end == start:

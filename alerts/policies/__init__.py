@@ -1,1 +1,3 @@
-"""Policy data: how alerts are answered, as files that an organisation may replace."""
+"""Policy data: where alerts go and how they are answered, as files that may be replaced."""
+
+from __future__ import annotations

@@ -19,6 +19,8 @@ AUDIENCES: Final = ("nurse", "responder", "equipment", "none")
 SUBJECTS: Final = ("person", "home", "device")
 BANDS: Final = ("green", "amber", "red")
 SILENCES: Final = ("device", "stream", "reading", "site")
+_OF_THE_HOUSE: Final = ("smoke", "carbon_monoxide", "flood")
+"""Emergencies of a house; the others are a person's call for help."""
 AT_HOME: Final = frozenset(
     ("motion", "door_open", "bed_occupied", "chair_occupied", "room_temperature", "humidity",
      "illuminance")
@@ -39,6 +41,7 @@ class Rule:
     audience: str
     source: str
     severity: model.Severity  # the worst it can be
+    alert_class: model.AlertClass
     pack: str = ""
     protocol: str = ""
     shadow: bool = False  # judged and written down, and nobody is told
@@ -168,7 +171,7 @@ def parse(text: str, *, file: str) -> Pack:
     if not isinstance(review_by, date):
         raise top.error("review_by", "'review_by' must be a date")
     about: dict[str, Any] = {"version": top.text("version"), "pack": top.text("id"),
-             "shadow": bool(top.flag("shadow"))}  # fmt: skip
+             "shadow": bool(top.flag("shadow")), "alert_class": _class(top)}  # fmt: skip
     rules: list[Rule] = []
     for node in top.children("rule"):
         kind = node.choice("kind", KINDS) if node.has("kind") else "condition"
@@ -194,7 +197,12 @@ def parse(text: str, *, file: str) -> Pack:
     return pack
 
 
-def _common(node: Node, about: Mapping[str, Any], severity: model.Severity) -> dict[str, Any]:
+def _common(
+    node: Node,
+    about: Mapping[str, Any],
+    severity: model.Severity,
+    usual: model.AlertClass = model.AlertClass.CLINICAL,
+) -> dict[str, Any]:
     protocol = node.raw("protocol", required=False)
     if protocol is not None and not isinstance(protocol, str):
         raise node.error("protocol", "'protocol' must be a text")
@@ -206,9 +214,16 @@ def _common(node: Node, about: Mapping[str, Any], severity: model.Severity) -> d
         "audience": node.choice("audience", AUDIENCES),
         "source": node.text("source"),
         "severity": severity,
+        "alert_class": _class(node) or about["alert_class"] or usual,
         "protocol": protocol or "",
         "mutes": node.texts("mutes"),
     }
+
+
+def _class(node: Node) -> model.AlertClass | None:
+    if not node.has("class"):
+        return None
+    return model.AlertClass(node.choice("class", tuple(c.value for c in model.AlertClass)))
 
 
 # -- conditions -----------------------------------------------------------------------------------
@@ -404,8 +419,9 @@ def _alarm(_: Node, node: Node, about: Mapping[str, Any]) -> Rule:
     name = node.text("quantity", empty=True)
     if name and (name not in vitals.BY_NAME or not vitals.BY_NAME[name].emergency):
         raise node.error("quantity", f"'{name}' is no emergency of the nomenclature")
+    usual = model.AlertClass.SAFETY if name in _OF_THE_HOUSE else model.AlertClass.TELECARE
     return AlarmRule(
-        **{**_common(node, about, node.severity("severity")), "shadow": False},
+        **{**_common(node, about, node.severity("severity"), usual), "shadow": False},
         quantity=vitals.BY_NAME[name].no if name else vitals.UNKNOWN_ALARM,
         verb=node.text("verb"),
     )

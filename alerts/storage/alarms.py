@@ -7,15 +7,17 @@ passes by. A cursor still moves only from where it was read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 
-from alerts import emergencies, errors, model, ports
+from alerts import emergencies, errors, model, ports, routing
 from alerts.policies import responses
 from alerts.rules import pack
 from alerts.storage import rows
 from alerts.storage.ledger import Ledger
-from alerts.storage.teams import Teams
+from alerts.storage.routing import Router
 from ingest.kernel.clock import Clock
 from ingest.kernel.observation import Alarm
 from ingest.storage.pool import Connection, connect, store_errors
@@ -95,12 +97,13 @@ class AlarmLog:
         teams_age_s: float,
         clock: Clock,
         answers: responses.Responses | None = None,
+        policies: Path | None = None,
     ) -> None:
         self._db = db
         self._rules = {r.quantity: r for r in rules}
         self._late_after_s = late_after_s
         self._responses = answers or responses.load()
-        self._teams = Teams(age_s=teams_age_s)
+        self._router = Router(age_s=teams_age_s, clock=clock, policies=policies)
         self._clock = clock
         with store_errors():
             db.execute(_STALLED)
@@ -115,13 +118,14 @@ class AlarmLog:
         teams_age_s: float,
         clock: Clock,
         answers: responses.Responses | None = None,
+        policies: Path | None = None,
     ) -> AlarmLog:
         """Open a session for it."""
         db = connect(database_url, name="alerts alarms", autocommit=True)
         try:
             return cls(
                 db, rules=rules, late_after_s=late_after_s, teams_age_s=teams_age_s, clock=clock,
-                answers=answers,
+                answers=answers, policies=policies,
             )  # fmt: skip
         except BaseException:
             db.close()
@@ -133,7 +137,7 @@ class AlarmLog:
 
     def forget_teams(self) -> None:
         """Read the teams again before the next alarm is routed."""
-        self._teams.forget()
+        self._router.forget()
 
     def round(self) -> tuple[int, Mapping[str, int]]:
         """Judge what is new in one transaction; return how many alarms, and what was written.
@@ -153,7 +157,7 @@ class AlarmLog:
                 with self._db.transaction():
                     return self._judge()
             except psycopg.errors.IntegrityError as error:  # also a team that is gone
-                self._teams.forget()
+                self._router.forget()
                 raise errors.LostCursorError from error
 
     def _judge(self) -> tuple[int, Mapping[str, int]]:
@@ -204,6 +208,7 @@ class AlarmLog:
         ledger.lock(emergencies.episode(g.alarm, r) for g, r in heard)
         pressed, cancelled = self._kin([g.alarm for g, _ in heard])
         linked = self._linked(ledger, heard, cancelled)
+        self._router.look_up(self._db, [self._request(g, r) for g, r in heard])
         for logged, rule in heard:
             alarm, episode = logged.alarm, emergencies.episode(logged.alarm, rule)
             open_alert = ledger.open(episode)
@@ -223,6 +228,21 @@ class AlarmLog:
             if not alarm.cancel:
                 linked.setdefault(episode, set()).add(emergencies.key(alarm))
 
+    def _request(self, logged: ports.LoggedAlarm, rule: pack.AlarmRule) -> routing.Request:
+        stranger = logged.alarm.device_no is None
+        return routing.Request(
+            alert_class=rule.alert_class,
+            severity=rule.severity,
+            kind=model.TeamKind.TELECARE_OPERATOR if stranger else rule.team,
+            source=model.Source.DEVICE,
+            rule_id=rule.id,
+            now=self._clock.now(),
+            person_no=logged.alarm.person_no,
+            dwelling_no=logged.alarm.dwelling_no,
+            site=logged.alarm.site,
+            area_no=logged.setting.area_no,
+        )
+
     def _scene(
         self,
         logged: ports.LoggedAlarm,
@@ -232,20 +252,16 @@ class AlarmLog:
         cancelled: set[emergencies.AlarmKey],
         linked: set[emergencies.AlarmKey],
     ) -> emergencies.Scene:
-        stranger = logged.alarm.device_no is None
-        kind = model.TeamKind.TELECARE_OPERATOR if stranger else rule.team
-        routed = self._teams.route(
-            self._db, kind, logged.setting.area_no, monotonic=self._clock.monotonic()
-        )
-        because = routed.because + (" (the device is not registered)" if stranger else "")
+        routed = self._router.route(self._db, self._request(logged, rule))
+        if logged.alarm.device_no is None:
+            routed = replace(routed, because=f"{routed.because} (the device is not registered)")
         return emergencies.Scene(
             rule=rule,
             open=open_alert,
             pressed=pressed,
             cancelled=cancelled,
             linked=linked,
-            team_no=routed.team.no,
-            routed_because=because,
+            routed=routed,
             responses=self._responses,
             late_after_s=self._late_after_s,
             zone=rows.zone(logged.setting.timezone),

@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from alerts import errors, lifecycle, model, ports
+from alerts import errors, lifecycle, model, ports, routing
 from alerts.policies import responses
 from alerts.storage import rows
 from alerts.storage.ledger import Ledger
-from alerts.storage.teams import Teams
+from alerts.storage.routing import Router
+from ingest.kernel.clock import SystemClock
 from ingest.storage.pool import Pool, store_errors
 
 _FROM = "FROM alerts.alert a LEFT JOIN alerts.team t ON t.no = a.team_no"
@@ -32,19 +35,22 @@ ORDER BY {_RANK}, a.raised_at, a.no LIMIT %(limit)s
 _HISTORY = f"SELECT {rows.EVENT_COLUMNS} FROM alerts.event e WHERE e.alert_no = %s ORDER BY e.no"  # noqa: S608
 _AFTER = f"SELECT {rows.EVENT_COLUMNS} FROM alerts.event e WHERE e.no > %s ORDER BY e.no LIMIT %s"  # noqa: S608
 _LAST = "SELECT coalesce(max(no), 0) FROM alerts.event"
-_AREA = """
-SELECT s.area_no FROM ingest.person p JOIN ingest.home h ON h.no = p.home_no
-JOIN ingest.site s ON s.no = h.site_no WHERE p.no = %s
-"""
 _MOST = 500
 
 
 class AlertStore:
     """Alerts in PostgreSQL, through a pool that is shared with others."""
 
-    def __init__(self, pool: Pool, answers: responses.Responses | None = None) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        answers: responses.Responses | None = None,
+        *,
+        policies: Path | None = None,
+    ) -> None:
         self._pool = pool
         self._responses = answers
+        self._policies = policies
 
     def get(self, no: int) -> model.Alert | None:
         """Return an alert."""
@@ -107,11 +113,11 @@ class AlertStore:
         assert after is not None  # noqa: S101  (just written)
         return rows.alert(after)
 
-    def open(self, alert: model.Alert) -> model.Alert:
+    def open(self, alert: model.Alert, *, detail: Mapping[str, Any] | None = None) -> model.Alert:
         """Store a new alert and return it with its number and team."""
         with store_errors(), self._pool.connection() as db, db.transaction():
             ledger = Ledger(db, self._responses)
-            ledger.open_new(alert, now=alert.raised_at)
+            ledger.open_new(alert, now=alert.raised_at, detail=detail)
             ledger.write()
             stored = ledger.open(alert.episode)
             assert stored is not None  # noqa: S101  (just written)
@@ -119,13 +125,12 @@ class AlertStore:
         assert row is not None  # noqa: S101  (just written)
         return rows.alert(row)
 
-    def team_for(self, kind: model.TeamKind, person_no: int | None) -> tuple[model.Team, str]:
-        """Return who takes alerts of a kind about a person, and why."""
+    def route(self, request: routing.Request) -> routing.Routed:
+        """Return who takes an alert, and why."""
+        # one for each call: threads share this store, and what is kept is the caller's moment
+        router = Router(age_s=0.0, clock=SystemClock(), policies=self._policies)
         with store_errors(), self._pool.connection() as db, db.transaction():
-            row = db.execute(_AREA, [person_no]).fetchone() if person_no else None
-            area: Any = row[0] if row else None
-            routed = Teams(age_s=0).route(db, kind, area, monotonic=0.0)
-        return routed.team, routed.because
+            return router.route(db, request)
 
     def events_after(self, event_no: int, limit: int) -> list[model.Event]:
         """Return events with a higher number, in order; numbers are in commit order."""

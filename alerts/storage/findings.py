@@ -8,13 +8,13 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from alerts import lifecycle, model, ports, telling, words
+from alerts import lifecycle, model, ports, routing, telling, words
 from alerts.policies import responses
 from alerts.rules import pack, vocabulary
 from alerts.rules import plain as labels
 from alerts.storage import rows
 from alerts.storage.ledger import Ledger
-from alerts.storage.teams import Teams
+from alerts.storage.routing import Router
 from ingest.kernel import ids, vitals
 from ingest.kernel.clock import Clock
 from ingest.storage.pool import Connection
@@ -64,19 +64,19 @@ class Writer:
     """Writes findings within the caller's transaction."""
 
     def __init__(
-        self, *, rules: Mapping[str, pack.Rule], repage_s: float, teams: Teams, clock: Clock,
+        self, *, rules: Mapping[str, pack.Rule], repage_s: float, router: Router, clock: Clock,
         answers: responses.Responses | None = None,
     ) -> None:  # fmt: skip
         self._rules = rules
         self._responses = answers or responses.load()
         self._repage_s = repage_s
-        self._teams = teams
+        self._router = router
         self._clock = clock
         self.part_names: dict[int, str] = {}
 
     def forget_teams(self) -> None:
         """Read the teams again before the next alert is routed."""
-        self._teams.forget()
+        self._router.forget()
 
     def write(
         self, db: Connection, found: Sequence[model.Finding], faults: Sequence[model.DeviceFault]
@@ -88,6 +88,7 @@ class Writer:
             places = _Places(db, found)
             ledger.lock(_locked(f) for f in found)
             paged = self._paged(db, ledger, found)
+            self._look_up(db, ledger, found, places)
             for one in found:
                 kind = self._write(db, ledger, one, places, paged)
                 if kind:
@@ -146,9 +147,11 @@ class Writer:
         before = ledger.open(episode)
         if before is None:
             if one.outcome is not model.Outcome.CLEAR:
-                alert = self._alert(db, one, setting, title=title, reason=reason, at=at)
+                alert, routed = self._alert(db, one, setting, title=title, reason=reason, at=at)
                 rule = self._rules.get(one.rule_id)
-                what = {"protocol": rule.protocol} if rule is not None and rule.protocol else {}
+                what: dict[str, Any] = {"routing": routed.detail()}
+                if rule is not None and rule.protocol:
+                    what["protocol"] = rule.protocol
                 ledger.open_new(alert, now=at, detail={**_detail(one), **what})
                 paged[episode] = now
             return
@@ -189,11 +192,10 @@ class Writer:
     def _alert(
         self, db: Connection, one: model.Finding, setting: ports.Setting, *, title: str,
         reason: str, at: datetime,
-    ) -> model.Alert:  # fmt: skip
-        rule = self._rules.get(one.rule_id)
-        team = rule.team if rule is not None else model.TeamKind.DISTRICT_NURSING  # a care plan's
-        routed = self._teams.route(db, team, setting.area_no, monotonic=self._clock.monotonic())
-        return model.Alert(
+    ) -> tuple[model.Alert, routing.Routed]:  # fmt: skip
+        request = self._request(one, setting)
+        routed = self._router.route(db, request)
+        alert = model.Alert(
             no=0,
             episode=_episode(one, one.rule_id),
             source=model.Source.RULE,
@@ -214,6 +216,39 @@ class Writer:
             condition=model.Condition.ACTIVE,
             team_no=routed.team.no,
             routed_because=routed.because,
+            alert_class=request.alert_class,
+            response=routed.response,
+        )
+        return alert, routed
+
+    def _look_up(
+        self, db: Connection, ledger: Ledger, found: Sequence[model.Finding], places: _Places
+    ) -> None:
+        """Read at once what routing needs of everybody about whom an alert may be raised."""
+        self._router.look_up(
+            db,
+            [
+                self._request(one, where[0])
+                for one in found
+                if one.outcome is not model.Outcome.CLEAR
+                and ledger.open(_episode(one, one.rule_id)) is None
+                and (where := places.of(one)) is not None
+            ],
+        )
+
+    def _request(self, one: model.Finding, setting: ports.Setting) -> routing.Request:
+        rule = self._rules.get(one.rule_id)  # None: a care plan's
+        return routing.Request(
+            alert_class=rule.alert_class if rule else model.AlertClass.CLINICAL,
+            severity=one.severity,
+            kind=rule.team if rule else model.TeamKind.DISTRICT_NURSING,
+            source=model.Source.RULE,
+            rule_id=one.rule_id,
+            now=self._clock.now(),
+            person_no=one.person_no,
+            dwelling_no=one.home_no,
+            site=setting.site,
+            area_no=setting.area_no,
         )
 
     def _decide(
@@ -256,11 +291,17 @@ class Writer:
         numbers = [f.device_no for f in faults]
         where = {r[0]: r[1:] for r in db.execute(_WHERE_DEVICES, [numbers]).fetchall()}
         now, at = self._clock.epoch(), self._clock.now()
+        asked = {
+            f.device_no: _of_fault(rule, f, where[f.device_no][0], where[f.device_no][1], at)
+            for f in faults
+            if f.device_no in where
+        }
+        self._router.look_up(db, asked.values())
         for fault in faults:
             if fault.device_no not in where or ledger.open(_fault_episode(fault)) is not None:
                 continue  # one open alert says it; more of the same is in the store
-            site, area, timezone, name = where[fault.device_no]
-            routed = self._teams.route(db, rule.team, area, monotonic=self._clock.monotonic())
+            site, _, timezone, name = where[fault.device_no]
+            routed = self._router.route(db, asked[fault.device_no])
             q = vitals.BY_NO[fault.quantity]
             item = {"code": q.name, "value": fault.value, "unit": q.unit, "time": _iso(fault.time)}
             alert = model.Alert(
@@ -284,8 +325,10 @@ class Writer:
                 condition=model.Condition.ACTIVE,
                 team_no=routed.team.no,
                 routed_because=routed.because,
+                alert_class=rule.alert_class,
+                response=routed.response,
             )
-            ledger.open_new(alert, now=at)
+            ledger.open_new(alert, now=at, detail={"routing": routed.detail()})
 
 
 class _Places:
@@ -343,6 +386,16 @@ def _locked(found: model.Finding) -> str:
 
 def _fault_episode(fault: model.DeviceFault) -> str:
     return f"device:{fault.device_no}/{FAULT_RULE}"
+
+
+def _of_fault(
+    rule: pack.Rule, fault: model.DeviceFault, site: str, area_no: int | None, now: datetime
+) -> routing.Request:
+    return routing.Request(
+        alert_class=rule.alert_class, severity=rule.severity, kind=rule.team,
+        source=model.Source.RULE, rule_id=rule.id, now=now, person_no=fault.person_no,
+        dwelling_no=fault.dwelling_no, site=site, area_no=area_no,
+    )  # fmt: skip
 
 
 def _iso(epoch: float) -> str:

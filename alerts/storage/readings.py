@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from alerts.policies import responses
 from alerts.rules import pack
 from alerts.storage.findings import Writer
 from alerts.storage.rebuilding import Rebuilding, subject
+from alerts.storage.routing import Router
 from alerts.storage.shards import ShardLocks
-from alerts.storage.teams import Teams
 from ingest.kernel.clock import Clock
 from ingest.kernel.observation import NOT_LIVE, ROW, ROW_VERSION, Quality, Rows
 from ingest.storage.pool import Connection, connect, store_errors
@@ -89,13 +90,14 @@ class ReadingLog:
         teams_age_s: float,
         clock: Clock,
         answers: responses.Responses | None = None,
+        policies: Path | None = None,
     ) -> None:
         self._db = db
         self._locks = locks
         self._round_rows = round_rows
         self._writer = Writer(
-            rules=rules, repage_s=repage_s, teams=Teams(age_s=teams_age_s), clock=clock,
-            answers=answers,
+            rules=rules, repage_s=repage_s, clock=clock, answers=answers,
+            router=Router(age_s=teams_age_s, clock=clock, policies=policies),
         )  # fmt: skip
         self.store = Rebuilding(db, clock=clock)
         self._implausible_count, self._implausible_window_s = implausible
@@ -120,6 +122,7 @@ class ReadingLog:
         teams_age_s: float,
         clock: Clock,
         answers: responses.Responses | None = None,
+        policies: Path | None = None,
     ) -> ReadingLog:
         """Open its sessions."""
         locks = ShardLocks.open(database_url)
@@ -131,6 +134,7 @@ class ReadingLog:
         return cls(
             db, locks, rules=rules, round_rows=round_rows, repage_s=repage_s,
             implausible=implausible, teams_age_s=teams_age_s, clock=clock, answers=answers,
+            policies=policies,
         )  # fmt: skip
 
     def close(self) -> None:

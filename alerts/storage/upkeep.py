@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 
-from alerts import lifecycle, model, ports, watchdog
+from alerts import lifecycle, model, ports, routing, watchdog
 from alerts.policies import responses
 from alerts.rules import pack
 from alerts.storage.ledger import Ledger
-from alerts.storage.teams import Teams
+from alerts.storage.routing import Router
 from ingest.kernel import shards
 from ingest.kernel.clock import Clock
 from ingest.storage import levels
@@ -85,6 +86,7 @@ class Upkeep:
         hub_timed_window_s: float,
         clock: Clock,
         answers: responses.Responses | None = None,
+        policies: Path | None = None,
     ) -> None:
         self._pool = pool
         self._rules = rules
@@ -96,6 +98,7 @@ class Upkeep:
         self._keep_quarantine = timedelta(days=keep_quarantine_days)
         self._hub_timed = timedelta(seconds=2 * hub_timed_window_s)
         self._clock = clock
+        self._policies = policies
 
     def partitions(self) -> None:
         """Make the partitions of the time to come."""
@@ -214,7 +217,9 @@ class Upkeep:
             before = ledger.open(_episode(verdict))
             if before is None:
                 if verdict.bad:
-                    ledger.open_new(self._alert(db, verdict), now=self._clock.now())
+                    alert, routed = self._alert(db, verdict)
+                    detail = {"routing": routed.detail()}
+                    ledger.open_new(alert, now=self._clock.now(), detail=detail)
                 continue
             change = self._change(verdict, before)
             if isinstance(change, lifecycle.Change):
@@ -242,10 +247,23 @@ class Upkeep:
             now=now,
         )
 
-    def _alert(self, db: Connection, verdict: watchdog.Verdict) -> model.Alert:
+    def _alert(
+        self, db: Connection, verdict: watchdog.Verdict
+    ) -> tuple[model.Alert, routing.Routed]:
         rule, now = self._rules[verdict.rule_id], self._clock.now()
-        routed = Teams(age_s=0).route(db, rule.team, None, monotonic=0.0)
-        return model.Alert(
+        router = Router(age_s=0.0, clock=self._clock, policies=self._policies)
+        routed = router.route(
+            db,
+            routing.Request(
+                alert_class=rule.alert_class,
+                severity=rule.severity,
+                kind=rule.team,
+                source=model.Source.SYSTEM,
+                rule_id=rule.id,
+                now=now,
+            ),
+        )
+        alert = model.Alert(
             no=0,
             episode=_episode(verdict),
             source=model.Source.SYSTEM,
@@ -266,8 +284,10 @@ class Upkeep:
             condition=model.Condition.ACTIVE,
             team_no=routed.team.no,
             routed_because=routed.because,
-            alert_class=model.AlertClass.HUB,
+            alert_class=rule.alert_class,
+            response=routed.response,
         )
+        return alert, routed
 
     def _alone(self, db: Connection) -> bool:
         row = db.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_SHARD, _UPKEEP]).fetchone()

@@ -29,6 +29,7 @@ COUNTED: tuple[Counted, ...] = (*KINDS, "assignments")
 
 TEAM_KINDS = (
     "district_nursing", "community_matron", "rapid_response", "telecare_operator", "equipment",
+    "out_of_hours", "falls", "gp", "case_management", "social_care", "onsite_care",
 )  # fmt: skip
 
 RISK_BANDS = ("green", "amber", "red")

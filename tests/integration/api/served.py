@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from alerts import model
+from alerts import model, routing
 from alerts.storage import alerts as alert_store
 from api import main, security, settings
 from api.storage import accounts
@@ -85,7 +85,17 @@ class Served:
             if register_id is not None:
                 person_no = self.value("SELECT no FROM ingest.person WHERE id = %s", register_id)
                 home_no = self.value("SELECT home_no FROM ingest.person WHERE id = %s", register_id)
-            team, because = store.team_for(model.TeamKind(kind), person_no)
+            routed = store.route(
+                routing.Request(
+                    alert_class=model.AlertClass.TELECARE,
+                    severity=model.Severity(severity),
+                    kind=model.TeamKind(kind),
+                    source=model.Source.DEVICE,
+                    rule_id="fall",
+                    now=now,
+                    person_no=person_no,
+                )
+            )
             return store.open(
                 model.Alert(
                     no=0,
@@ -113,8 +123,8 @@ class Served:
                     late=False,
                     state=model.State.OPEN,
                     condition=model.Condition.ACTIVE,
-                    team_no=team.no,
-                    routed_because=because,
+                    team_no=routed.team.no,
+                    routed_because=routed.because,
                 )
             ).id
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from alerts import emergencies, words
+from alerts import emergencies, model, routing, words
 from alerts.model import Condition, Severity, State
 from alerts.policies import responses
 from alerts.rules import pack, registry
@@ -16,6 +16,10 @@ from ingest.kernel.observation import Alarm, Quality
 
 RULES = {r.quantity: r for r in registry.load().of(pack.AlarmRule)}
 NOW = datetime(2026, 1, 5, 14, 0, tzinfo=UTC).timestamp()
+ROUTED = routing.Routed(
+    team=model.Team(no=1, id="t", name="T", kind="district_nursing"), because="r",
+    response="emergency",
+)  # fmt: skip
 ALARM = Alarm(
     site="maple-court", device="pendant-1", alarm_id="a1", receipt_id="a1",
     quantity=vitals.BY_NAME["sos"].no, cancel=False, place="", time=NOW - 1, received=NOW,
@@ -26,7 +30,7 @@ ALARM = Alarm(
 def scene(alarm: Alarm, **changes: object) -> emergencies.Scene:
     values: dict[str, object] = {
         "rule": emergencies.rule_for(alarm, RULES), "open": None, "pressed": set(),
-        "cancelled": set(), "linked": set(), "team_no": 1, "routed_because": "r",
+        "cancelled": set(), "linked": set(), "routed": ROUTED,
         "late_after_s": 900.0, "zone": UTC, "now": NOW, "responses": responses.load(),
     } | changes  # fmt: skip
     return emergencies.Scene(**values)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A team is open when its local clock says so: each edge from both sides, each night of the year."""
+"""A team is open when its local clock says so: each edge from both sides, each night too."""
 
 from __future__ import annotations
 
@@ -89,9 +89,8 @@ def test_hours_for_bank_holidays_hold_instead_of_those_of_the_weekday() -> None:
         "Europe/London",
         "GB-ENG",
     )
-    assert [calendars.is_open(calendar, local(f"2026-08-31T{h}:00")) for h in ("09", "11", "13")] == [
-        False, True, False,
-    ]  # fmt: skip
+    open_at = [calendars.is_open(calendar, local(f"2026-08-31T{h}:00")) for h in ("09", "11", "13")]
+    assert open_at == [False, True, False]
     assert not calendars.is_open(calendar, local("2026-08-30T11:00"))  # a plain Sunday
 
 

@@ -26,7 +26,9 @@ def test_a_shift_holds_from_its_first_instant_to_before_its_last() -> None:
     shifts = [shift(1, ANN, 0, 8)]
     second = timedelta(seconds=1)
     ends = NOON + 8 * HOUR
-    found = [working([ANN], shifts, at, "duty") for at in (NOON - second, NOON, ends - second, ends)]
+    found = [
+        working([ANN], shifts, at, "duty") for at in (NOON - second, NOON, ends - second, ends)
+    ]
     assert found == [(), (ANN,), (ANN,), ()]
 
 
@@ -75,7 +77,9 @@ shifts_ = st.lists(
 
 
 @given(shifts_)
-def test_every_instant_is_either_covered_or_in_a_gap(found: list[tuple[Member, int, int, str, int | None]]) -> None:
+def test_every_instant_is_either_covered_or_in_a_gap(
+    found: list[tuple[Member, int, int, str, int | None]],
+) -> None:
     shifts = [
         shift(n, who, start, start + length, duty, swapped)
         for n, (who, start, length, duty, swapped) in enumerate(found, start=1)

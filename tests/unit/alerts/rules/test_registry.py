@@ -110,3 +110,15 @@ def test_the_digest_changes_with_every_number_and_with_nothing_else(folder: Path
     change(folder, "limits.toml", "low = 93", "low = 92")
     assert registry.load(folder).digest != shipped
     assert registry.load(shadow=["copd"]).digest != shipped
+
+
+def test_each_rule_is_of_a_class_that_teams_can_take() -> None:
+    found = {r.id: str(r.alert_class) for r in registry.load().rules.values()}
+    wanted = {
+        "fall": "telecare", "sos": "telecare", "unreadable_alarm": "telecare", "smoke": "safety",
+        "carbon_monoxide": "safety", "flood": "safety", "news2": "clinical",
+        "limits.spo2": "clinical", "readings.overdue": "clinical", "falls.repeated": "clinical",
+        "inactivity.still": "activity", "environment.cold": "environment",
+        "equipment.battery_low": "equipment", "hub.gateway_silent": "hub",
+    }  # fmt: skip
+    assert {rule: found[rule] for rule in wanted} == wanted
