@@ -21,7 +21,7 @@ from alerts.rules import early_warning, language, pack, vocabulary
 from alerts.rules.language import Signal
 from alerts.state import activity, conditions
 from alerts.state.memory import Memory
-from alerts.state.subjects import STATES, Device, Home, Person
+from alerts.state.subjects import OFFLINE, STATES, Device, Home, Person
 from alerts.state.table import BoolArray, FloatArray, IntArray, numbers_in
 from ingest.kernel import localtime, vitals
 from ingest.kernel.observation import ROW, Quality, Rows
@@ -790,17 +790,20 @@ class Engine:
         here = np.flatnonzero(slot >= 0)
         slot = slot[here]
         m.devices.state[slot] = np.array([STATES.get(s, 0) for s in states], dtype=np.uint8)[here]
+        # that it is gone the broker says in its stead
+        spoke = (m.devices.state[slot] != OFFLINE) & (seen[here] > m.devices.heard[slot])
+        found = list(silence.back(m, slot[spoke], np.zeros(0, np.int64), now=now))
         np.maximum.at(m.devices.heard, slot, seen[here])
         told = ~np.isnan(battery[here])
         rows = np.zeros(int(told.sum()), ROW)
         if not rows.size:
-            return []
+            return found
         rows["time"] = rows["received"] = seen[here][told]
         rows["value"] = battery[here][told]
         rows["device"] = devices[here][told]
         rows["dwelling"] = m.devices.home[slot][told]
         rows["quantity"] = vitals.BY_NAME["battery"].no
-        return self.on_data(rows, now=now)
+        return found + self.on_data(rows, now=now)
 
     # -- what people did ------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """What was promised and did not come: judged by the receive clock, only while the hub listened.
 
 A box that is silent is equipment; a box that talks while one of its streams is dead is equipment
-too; a reading that a person was to take and didn't is that person's; most of a site silent at
-once is one outage.
+too, and no longer called silent itself; a reading that a person was to take and didn't is that
+person's; most of a site silent at once is one outage.
 """
 
 from __future__ import annotations
@@ -43,21 +43,35 @@ def heard(memory: Memory, rows: Rows, *, now: float) -> Iterator[model.Finding]:
     feeds = memory.feeds.find(slot, np.where(inside, quantity, 0))
     there = feeds >= 0
     feeds, received = feeds[there], received[there]
-    if not feeds.size:
-        return
     np.maximum.at(memory.feeds.received, feeds, received)
-    if not memory.feeds.told[feeds].any():  # nearly always
-        memory.set_due(feeds)
-        return
-    feeds = np.unique(feeds)
-    told = memory.feeds.told[feeds]
-    memory.feeds.told[feeds] = 0
+    yield from back(memory, slot, feeds, now=now)
     memory.set_due(feeds)
-    over = np.flatnonzero((told > 0) & (told != _HELD))
-    if over.size:
-        still = np.flatnonzero(memory.feeds.told[: memory.feeds.count])
-        for n in over:
-            yield from _over(memory, int(feeds[n]), int(told[n]), still, now)
+
+
+def back(
+    memory: Memory, devices: IntArray, feeds: IntArray, *, now: float
+) -> Iterator[model.Finding]:
+    """Tell what is over because devices were heard, and of them these streams.
+
+    A device that is heard in any way is not silent itself. Its other streams have as long as ever
+    from now on, and are told as dead ones after that.
+    """
+    told = memory.feeds.told
+    silent = np.flatnonzero(told[: memory.feeds.count] != 0)
+    silent = silent[np.isin(memory.feeds.slot[silent], devices)]
+    if not silent.size:  # nearly always
+        return
+    itself = np.isin(told[silent], (_DEVICE, _HELD))
+    over = silent[itself | np.isin(silent, feeds)]
+    kind = told[over].astype(np.int64)
+    told[over] = 0
+    memory.set_due(over, begin=now)
+    over, kind = over[kind != _HELD], kind[kind != _HELD]
+    still = np.flatnonzero(told[: memory.feeds.count])
+    whom = np.stack([kind, _subject_of(memory, over, kind)])
+    for begin in np.sort(np.unique(whom, axis=1, return_index=True)[1]):
+        same = (whom == whom[:, begin, None]).all(axis=0)
+        yield from _over(memory, over[same], int(kind[begin]), still, now)
 
 
 def overdue(memory: Memory, *, now: float) -> Iterator[model.Finding]:
@@ -92,7 +106,11 @@ def _kinds(memory: Memory, feeds: IntArray) -> IntArray:
     kind = np.where(_alive(memory, feeds), _STREAM, _DEVICE)
     # a cuff is off between readings: only one that vanished is called broken for it
     offline = memory.devices.state[device] == OFFLINE
-    return np.where(taken & ~offline, _READING, kind)
+    kind = np.where(taken & ~offline, _READING, kind)
+    # a device that fell silent again after a word or two is silent itself, with all its streams
+    told = memory.feeds.told[: memory.feeds.count]
+    down = np.r_[device[kind == _DEVICE], memory.feeds.slot[np.flatnonzero(told == _DEVICE)]]
+    return np.where((kind == _STREAM) & np.isin(device, down), _DEVICE, kind)
 
 
 def _alive(memory: Memory, feeds: IntArray) -> BoolArray:
@@ -161,7 +179,7 @@ def _told(memory: Memory, feeds: IntArray, kind: int, now: float) -> Iterator[mo
         yield _silence(memory, rule, kind, every, now, again=before.size > 0)
 
 
-def _subject_of(memory: Memory, feeds: IntArray, kind: int) -> IntArray:
+def _subject_of(memory: Memory, feeds: IntArray, kind: IntArray | int) -> IntArray:
     """Return whom silences are told of: a person's number, or the device's, negative."""
     device = memory.feeds.slot[feeds]
     person = memory.devices.person[device]
@@ -189,13 +207,13 @@ def _silence(
 
 
 def _over(
-    memory: Memory, feed: int, kind: int, still: IntArray, now: float
+    memory: Memory, feeds: IntArray, kind: int, still: IntArray, now: float
 ) -> Iterator[model.Finding]:
-    """Tell that a silence is over, once the last of its streams is heard again."""
+    """Tell that a silence of one subject is over, once nothing is left of it."""
     rule = memory.plan.silences.get(_NAMES[kind])
     if rule is None:
         return
-    device = int(memory.feeds.slot[feed])
+    device = int(memory.feeds.slot[feeds[0]])
     person = int(memory.devices.person[device])
     still = still[memory.feeds.told[still] == kind]
     if kind == _READING and person:
@@ -207,7 +225,8 @@ def _over(
     if same.any():
         return
     yield _finding(
-        rule, model.Outcome.CLEAR, *subject, now, facts=(_fact(memory, feed, now),),
+        rule, model.Outcome.CLEAR, *subject, now,
+        facts=tuple(_fact(memory, int(f), now) for f in feeds),
         person=person or None, home=int(memory.devices.home[device]) or None,
         device=int(memory.devices.no[device]),
     )  # fmt: skip

@@ -258,8 +258,11 @@ class Memory:
         self.feeds.cadence[rows] = cadence
         self.set_due(rows[changed & (self.feeds.told[rows] == 0)])
 
-    def set_due(self, feeds: IntArray) -> None:
-        """Say when feeds will be overdue: by the receive clock, and never before a grace."""
+    def set_due(self, feeds: IntArray, *, begin: float = -np.inf) -> None:
+        """Say when feeds will be overdue: by the receive clock, and never before a grace.
+
+        They have as long as ever from their last word on, and from ``begin``. [s, Unix]
+        """
         if not feeds.size:
             return
         column = self.feeds.column[feeds]
@@ -271,7 +274,7 @@ class Memory:
             if name in rule:
                 wait = np.maximum(rule[name].factor * cadence, rule[name].least_s)
                 span = np.where(mine, wait, span)
-        due = self.feeds.received[feeds] + span
+        due = np.maximum(self.feeds.received[feeds], begin) + span
         if np.isfinite(self.heard_since):  # a grace of one cadence after the hub was deaf
             late = self.feeds.received[feeds] < self.heard_since
             due = np.where(late, np.maximum(due, self.heard_since + cadence), due)

@@ -138,8 +138,81 @@ def test_a_persons_readings_that_are_overdue_at_once_are_told_together() -> None
 def test_one_more_silent_stream_of_a_silent_device_is_no_news() -> None:
     one = hub(device(battery=900.0, humidity=3_600.0))
     assert ticks(one, 0, 3 * HOUR) == [(1_800, DEVICE, RAISE), (7_200, DEVICE, REFRESH)]
-    assert says(one, "humidity", NOW + 4 * HOUR) == []
-    assert says(one, "battery", NOW + 4 * HOUR + 1) == [(DEVICE, CLEAR)]
+    assert says(one, "humidity", NOW + 4 * HOUR) == [(DEVICE, CLEAR)]
+    assert says(one, "battery", NOW + 4 * HOUR + 1) == []
+
+
+def test_a_device_that_talks_again_is_not_silent_and_its_dead_stream_is_told_as_one() -> None:
+    one = hub(device(battery=900.0, humidity=1_200.0))
+    assert ticks(one, 0, HOUR) == [(1_800, DEVICE, RAISE), (2_400, DEVICE, REFRESH)]
+    back = 2 * HOUR
+    assert says(one, "battery", NOW + back) == [(DEVICE, CLEAR)]
+    found = []
+    for at in np.arange(back, back + 4 * HOUR, 300.0):
+        assert says(one, "battery", NOW + at) == []
+        found += [(at, f) for f in one.tick(NOW + at)]
+    ((at, dead),) = found  # once, and as long after as any stream has
+    assert (at, dead.rule_id, dead.outcome) == (back + 2_400, STREAM, RAISE)
+    assert [f.quantity for f in dead.facts] == ["humidity"]
+    assert dead.facts[0].value == pytest.approx(back + 2_400)  # since its own last word
+    assert says(one, "humidity", NOW + 7 * HOUR) == [(STREAM, CLEAR)]
+
+
+def test_a_device_that_is_back_with_all_its_streams_has_no_dead_one() -> None:
+    one = hub(device(battery=900.0, humidity=1_200.0))
+    ticks(one, 0, HOUR)
+    assert says(one, "battery", NOW + 2 * HOUR) == [(DEVICE, CLEAR)]
+    assert says(one, "humidity", NOW + 2 * HOUR + 2_399) == []
+    assert says(one, "battery", NOW + 2 * HOUR + 1_799) == []
+    assert one.tick(NOW + 2 * HOUR + 2_400) == []
+
+
+def test_a_device_that_falls_silent_again_after_a_word_is_silent_itself() -> None:
+    one = hub(device(battery=900.0, humidity=900.0))
+    ticks(one, 0, HOUR)
+    assert says(one, "battery", NOW + 2 * HOUR) == [(DEVICE, CLEAR)]
+    (found,) = one.tick(NOW + 2 * HOUR + 1_800)
+    assert (found.rule_id, found.outcome, len(found.facts)) == (DEVICE, RAISE, 2)
+    assert ticks(one, 3 * HOUR, 9 * HOUR) == []
+
+
+def test_any_word_of_a_device_ends_its_silence_also_one_that_nobody_promised() -> None:
+    one = hub(device(battery=900.0, humidity=900.0))
+    ticks(one, 0, HOUR)
+    assert says(one, "illuminance", NOW + 2 * HOUR, flags=int(Quality.RETAINED)) == []
+    assert says(one, "illuminance", NOW + 2 * HOUR) == [(DEVICE, CLEAR)]
+    assert one.tick(NOW + 2 * HOUR + 1_799) == []
+    assert [(f.rule_id, f.outcome) for f in one.tick(NOW + 2 * HOUR + 1_800)] == [(STREAM, RAISE)]
+
+
+@pytest.mark.parametrize(
+    ("state", "later", "over"),
+    [
+        ("online", 1.0, True),
+        ("sleeping", 1.0, True),
+        ("offline", 1.0, False),
+        ("online", 0.0, False),
+    ],
+)
+def test_what_a_device_says_of_itself_ends_its_silence_and_a_brokers_word_does_not(
+    state: str, later: float, over: bool
+) -> None:
+    one = hub(device(battery=900.0, humidity=900.0))
+    says(one, "battery", NOW)
+    ticks(one, 0, HOUR)
+    found = one.engine.presence(np.array([1]), [state], np.array([np.nan]), np.array([NOW + later]),
+                                now=NOW + 2 * HOUR)  # fmt: skip
+    assert [(f.rule_id, f.outcome) for f in found] == ([(DEVICE, CLEAR)] if over else [])
+
+
+def test_dead_streams_that_come_back_together_are_over_once() -> None:
+    one = hub(device(battery=900.0, humidity=900.0, illuminance=900.0))
+    for n in range(1, 5):
+        says(one, "battery", NOW + n * 800)
+    assert [len(f.facts) for f in one.tick(NOW + 3_300)] == [2]
+    found = one.say(Reading("humidity", 50.0, 0, 0, 1, 1), Reading("illuminance", 50.0, 0, 0, 1, 1),
+                    now=NOW + 3_400)  # fmt: skip
+    assert [(f.rule_id, f.outcome) for f in found] == [(STREAM, CLEAR)]
 
 
 def test_the_hub_calls_nothing_silent_while_it_is_deaf_and_for_a_whole_interval_after() -> None:
@@ -304,6 +377,7 @@ def test_silence_is_told_once_and_over_once_and_never_early(given, step: float) 
         for rule_id, outcome in says(one, name, now, no):
             assert outcome is CLEAR
             told.remove((no, rule_id))
+        assert (no, DEVICE) not in told  # whoever was heard just now is not silent
     assert {n for n, _ in told} <= {n for n, _ in heard}
 
 
