@@ -77,11 +77,10 @@ def back(
 def overdue(memory: Memory, *, now: float) -> Iterator[model.Finding]:
     """Return which promises have not been kept, and which sites are back."""
     yield from _sites_back(memory, now)
-    n = memory.feeds.count
-    due = np.flatnonzero(memory.feeds.due[:n] <= now)
+    due = memory.feeds.overdue(now)
     if not due.size:
         return
-    memory.feeds.due[due] = np.inf
+    memory.feeds.wait[due] = np.inf
     rules = memory.plan.silences
     kind = _kinds(memory, due)
     kept = np.isin(kind, [k for k, name in _NAMES.items() if name in rules])
@@ -145,7 +144,7 @@ def _sites_back(memory: Memory, now: float) -> Iterator[model.Finding]:
             n = memory.feeds.count
             held = np.flatnonzero(memory.feeds.told[:n] == _HELD)
             mine = held[memory.devices.site[memory.feeds.slot[held]] == one]
-            memory.feeds.told[mine], memory.feeds.due[mine] = 0, now
+            memory.feeds.told[mine], memory.feeds.wait[mine] = 0, 0.0  # at once
             if rule is not None:
                 said = f"{every - quiet} of its {every} devices are heard again."
                 yield _finding(rule, model.Outcome.CLEAR, "site", one, now, said=said)
@@ -274,7 +273,7 @@ def forget(memory: Memory, kind: str, number: int, rule_id: str, *, now: float) 
     # whoever closed it has looked: it is told again when the same time has passed once more
     rule = memory.plan.silences[_NAMES[which]]
     cadence = memory.feeds.cadence[mine].astype(np.float64)  # four bytes hold no instant
-    memory.feeds.due[mine] = now + np.maximum(rule.factor * cadence, rule.least_s)
+    memory.feeds.set_due(mine, now + np.maximum(rule.factor * cadence, rule.least_s))
 
 
 def _feeds_of(memory: Memory, kind: str, number: int, rule_id: str) -> tuple[IntArray, int | None]:

@@ -183,8 +183,9 @@ def _sleep(
 
 def next_due(memory: Memory) -> float:
     """Return when the clock alone may change something next. [s, Unix]"""
-    tables = (memory.homes, memory.people, memory.open["device"], memory.feeds)
-    return min(float(t.due[: t.count].min(initial=np.inf)) for t in tables)
+    tables = (memory.homes, memory.people, memory.open["device"])
+    due = (float(t.due[: t.count].min(initial=np.inf)) for t in tables)
+    return min(memory.feeds.next_due(), *due)
 
 
 def _cross(memory: Memory, rows: Rows, crossings: Crossings) -> None:

@@ -237,23 +237,23 @@ class Memory:
     def _put_feeds(
         self, slots: IntArray, wanted: Mapping[tuple[int, int], tuple[float, float]]
     ) -> None:
-        n = self.feeds.count
-        mine = np.flatnonzero(np.isin(self.feeds.slot[:n], slots))
+        mine = self.feeds.rows_of(np.unique(slots))
         kept = [(int(self.feeds.slot[r]), int(self.feeds.column[r])) in wanted for r in mine]
         if mine.size and not all(kept):
             self.feeds.drop(mine[~np.array(kept)])
         if not wanted:
             return
-        keys = np.array(list(wanted), dtype=np.int64)
-        cadence = np.array([c for c, _ in wanted.values()])
-        since = np.array([s for _, s in wanted.values()])
+        keys = np.array(sorted(wanted), dtype=np.int64)
+        cadence, since = np.array([wanted[key] for key in sorted(wanted)]).T
         rows = self.feeds.find(keys[:, 0], keys[:, 1])
         new = rows < 0
-        made = self.feeds.add(int(new.sum()))
-        self.feeds.slot[made], self.feeds.column[made] = keys[new, 0], keys[new, 1]
-        self.feeds.received[made] = since[new]
-        self.feeds.index.put(keys[new, 0], keys[new, 1], made)
-        rows[new] = made
+        if new.any():
+            had = self.feeds.count
+            made = self.feeds.add(int(new.sum()))
+            self.feeds.slot[made], self.feeds.column[made] = keys[new, 0], keys[new, 1]
+            self.feeds.received[made] = since[new]
+            self.feeds.reindex(had)
+            rows = self.feeds.find(keys[:, 0], keys[:, 1])
         changed = self.feeds.cadence[rows] != cadence.astype(np.float32)
         self.feeds.cadence[rows] = cadence
         self.set_due(rows[changed & (self.feeds.told[rows] == 0)])
@@ -278,7 +278,7 @@ class Memory:
         if np.isfinite(self.heard_since):  # a grace of one cadence after the hub was deaf
             late = self.feeds.received[feeds] < self.heard_since
             due = np.where(late, np.maximum(due, self.heard_since + cadence), due)
-        self.feeds.due[feeds] = due
+        self.feeds.set_due(feeds, due)
 
     def senders(self, site: int) -> int:
         """Return how many devices of a site send by themselves, whatever a person does."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -15,14 +15,15 @@ from alerts.state.table import (
     ByColumn,
     Column,
     FloatArray,
+    Grouped,
     IntArray,
     Keyed,
     Numbered,
-    Paired,
     Table,
 )
 
 _NEVER = -np.inf
+_AT_ONCE = 65_536
 DUE = Column("f8", np.inf)
 """When the clock alone may change something."""
 BANDS = ("", "green", "amber", "red")
@@ -245,23 +246,43 @@ class States(Keyed):
         return np.asarray(newest)
 
 
-class Feeds(Keyed):
+class Feeds(Grouped):
     """What each device has promised to send, and when it is overdue."""
 
-    LOOK_UP = Paired
     COLUMNS: ClassVar = {
         "slot": Column("i4", ABSENT),  # of the device
         "column": Column("u1", 0),  # number of the quantity
         "cadence": Column("f4", np.inf),
         "received": Column("f8", _NEVER),
-        "due": Column("f8", np.inf),
+        "wait": Column("f4", np.inf),  # how long after that it is overdue
         "told": Column("u1", 0),  # 0: heard in time, see alerts.silence
     }
     column: NDArray[np.uint8]
     cadence: NDArray[np.float32]
     received: FloatArray
-    due: FloatArray
+    wait: NDArray[np.float32]
     told: NDArray[np.uint8]
+
+    def set_due(self, rows: IntArray, due: FloatArray) -> None:
+        """Have feeds be overdue from these moments on: a little later, never before."""
+        exactly = due - self.received[rows]
+        wait = exactly.astype(np.float32)
+        self.wait[rows] = np.where(wait < exactly, np.nextafter(wait, np.float32(np.inf)), wait)
+
+    def overdue(self, now: float) -> IntArray:
+        """Return what is overdue."""
+        found = [n + np.flatnonzero(due <= now) for n, due in self._due()]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *found])
+
+    def next_due(self) -> float:
+        """Return when the first of all is overdue."""
+        return min((float(due.min()) for _, due in self._due()), default=np.inf)
+
+    def _due(self) -> Iterator[tuple[int, FloatArray]]:
+        """Yield from which row on, and when each is overdue: part by part, which stays in cache."""
+        for n in range(0, self.count, _AT_ONCE):
+            part = slice(n, min(n + _AT_ONCE, self.count))
+            yield n, self.received[part] + self.wait[part]
 
     def drop(self, rows: IntArray) -> None:
         """Drop feeds that are promised no more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -275,7 +275,7 @@ class Keyed(Table):
     """
 
     SMALL: ClassVar[str] = "column"
-    LOOK_UP: ClassVar[type[ByColumn] | type[Paired]]
+    LOOK_UP: ClassVar[type[Any]]
     slot: NDArray[np.int32]
 
     def __init__(self, **more: Column) -> None:
@@ -285,7 +285,7 @@ class Keyed(Table):
     @property
     def nbytes(self) -> int:
         """Return the memory, look-up included. [B]"""
-        return super().nbytes + self.index.nbytes
+        return super().nbytes + int(self.index.nbytes)
 
     @property
     def small(self) -> NDArray[np.uint8]:
@@ -294,7 +294,7 @@ class Keyed(Table):
 
     def find(self, slots: NDArray[np.integer], small: NDArray[np.integer] | int) -> IntArray:
         """Return the row of each pair, ``ABSENT`` where there is none or the slot is absent."""
-        return self.index.find(slots, small)
+        return np.asarray(self.index.find(slots, small))
 
     def forget(self, new_slot: IntArray) -> None:
         """Follow subjects to their new slots; rows of those who are gone are dropped."""
@@ -306,15 +306,62 @@ class Keyed(Table):
 
     def take(self, columns: Mapping[str, NDArray[Any]], slots: IntArray) -> IntArray:
         """Add dumped rows of subjects that are at ``slots`` now; return where they are."""
-        rows = self.extend({**columns, "slot": slots})
+        self.extend({**columns, "slot": slots})
         self.reindex()
-        return rows
+        return self.find(slots, columns[self.SMALL])
 
     def reindex(self) -> None:
         """Build the look-up anew."""
         self.index = self.LOOK_UP()
         n = self.count
         self.index.put(self.slot[:n], self.small[:n], np.arange(n))
+
+
+class Grouped(Keyed):
+    """A keyed table in which the few rows of a subject stand together, subjects by their slots.
+
+    It is enough to know where the first one is.
+    """
+
+    LOOK_UP = Numbered
+
+    def find(self, slots: NDArray[np.integer], small: NDArray[np.integer] | int) -> IntArray:
+        """Return the row of each pair, ``ABSENT`` where there is none or the slot is absent."""
+        out = np.full(slots.shape, ABSENT, dtype=np.int64)
+        wanted = np.broadcast_to(small, slots.shape)
+        for which, row in self._each(slots):
+            hit = self.small[row] == wanted[which]
+            out[which[hit]] = row[hit]
+        return out
+
+    def rows_of(self, slots: IntArray) -> IntArray:
+        """Return the rows of subjects, none of which is named twice."""
+        return np.sort(np.concatenate([slots[:0], *(row for _, row in self._each(slots))]))
+
+    def _each(self, slots: NDArray[np.integer]) -> Iterator[tuple[IntArray, IntArray]]:
+        """Yield everybody's first row, then the second of those who have one, and so on."""
+        row = self.index.rows(slots)
+        which = np.flatnonzero(row >= 0)
+        row = row[which]
+        while which.size:
+            yield which, row
+            more = row + 1 < self.count
+            which, row = which[more], row[more] + 1
+            more = self.slot[row] == slots[which]
+            which, row = which[more], row[more]
+
+    def reindex(self, since: int = 0) -> None:
+        """Bring rows together and learn where; those before ``since`` were known."""
+        slot = self.slot[max(0, since - 1) : self.count]
+        if (slot[1:] < slot[:-1]).any():  # seldom: who is new comes last
+            self.keep(np.argsort(self.slot[: self.count], kind="stable"))
+            since = 0
+        if not since:
+            self.index = Numbered()
+        slot = self.slot[: self.count]
+        new = np.arange(since, self.count)
+        first = new[(new == 0) | (slot[new] != slot[new - 1])]
+        self.index.put(slot[first], first)
 
 
 def grown(size: int) -> int:

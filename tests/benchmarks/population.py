@@ -221,12 +221,12 @@ def _devices(memory: Memory, number: np.ndarray, rng: np.random.Generator, now: 
             feeds.slot[rows], feeds.column[rows], feeds.cadence[rows] = at, no(name), cadence
             feeds.received[rows] = heard
             memory.set_due(rows)
-            feeds.index.put(at, np.full(homes.size, no(name)), rows)
         rows = states.add(homes.size)
         states.slot[rows], states.column[rows] = at, no("battery")
         states.value[rows] = rng.uniform(50, 100, homes.size)
         states.time[rows] = now - DAY / 2
         states.index.put(at, np.full(homes.size, no("battery")), rows)
+    feeds.reindex()
 
 
 def _open(memory: Memory, rng: np.random.Generator, now: float) -> None:

@@ -217,14 +217,15 @@ def _make_due(engine: Engine, rng: np.random.Generator, now: float) -> None:
     feeds = rng.choice(memory.feeds.count, n // 3_000, replace=False)
     feeds = feeds[memory.feeds.told[feeds] == 0]
     memory.feeds.received[feeds] = now - 3 * DAY
-    memory.feeds.due[feeds] = now
+    memory.feeds.wait[feeds] = 3 * DAY
 
 
 def _scan(engine: Engine, now: float) -> int:
     """Read the times at which anything is due, and nothing else."""
     m = engine.memory
-    tables = (m.people, m.homes, m.open["device"], m.feeds)
-    return sum(int((t.due[: t.count] <= now).sum()) for t in tables)
+    tables = (m.people, m.homes, m.open["device"])
+    found = sum(int((t.due[: t.count] <= now).sum()) for t in tables)
+    return found + m.feeds.overdue(now).size
 
 
 # -- the register --------------------------------------------------------------------------------
@@ -255,14 +256,15 @@ def silence(sizes: Sizes) -> dict[str, Any]:
     memory.heard_since = start - 30 * DAY
     n = feeds.count
     memory.devices.heard[: memory.devices.count] = feeds.received[:n] = start
-    feeds.due[:n] = start + DAY
+    feeds.wait[:n] = DAY
     falls = rng.choice(n, n // 5, replace=False)
-    feeds.due[falls] = start + rng.uniform(0.5, sizes.silence_s - 1.5, falls.size)
+    feeds.set_due(falls, start + rng.uniform(0.5, sizes.silence_s - 1.5, falls.size))
     due: dict[tuple[str, int], list[float]] = {}  # by whom the silence is told of
     hand = taken_by_hand(feeds.column[falls], feeds.cadence[falls])
     slots = feeds.slot[falls]
     owner = np.where(hand, memory.devices.person[slots], memory.devices.no[slots])
-    for at, by_hand, number in zip(feeds.due[falls].tolist(), hand, owner.tolist(), strict=True):
+    moments = (feeds.received[falls] + feeds.wait[falls]).tolist()
+    for at, by_hand, number in zip(moments, hand, owner.tolist(), strict=True):
         due.setdefault(("person" if by_hand else "device", number), []).append(at)
     late, ticks = [], []
     for tick in range(1, sizes.silence_s + 2):

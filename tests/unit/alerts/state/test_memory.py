@@ -169,7 +169,7 @@ def test_what_is_promised_is_overdue_after_twice_its_time(
 ) -> None:
     made = shipped()
     made.put_devices([Device(no=1, shard=1, home_no=1, cadence={name: cadence}, since=1_000.0)])
-    assert made.feeds.due[0] == pytest.approx(1_000.0 + wait, rel=1e-6)
+    assert made.feeds.next_due() == pytest.approx(1_000.0 + wait, rel=1e-6)
 
 
 def test_after_the_hub_was_deaf_a_whole_interval_has_to_pass() -> None:
@@ -179,7 +179,9 @@ def test_after_the_hub_was_deaf_a_whole_interval_has_to_pass() -> None:
         [Device(no=1, shard=1, home_no=1, cadence={"battery": 3_600.0}, since=1_000.0),
          Device(no=2, shard=1, home_no=1, cadence={"battery": 3_600.0}, since=50_000.0)]
     )  # fmt: skip
-    assert made.feeds.due[:2].tolist() == [53_600.0, 57_200.0]
+    assert made.feeds.overdue(53_599.9).tolist() == []
+    assert made.feeds.overdue(53_600.0).tolist() == [0]
+    assert made.feeds.overdue(57_200.0).tolist() == [0, 1]
 
 
 def test_promises_follow_the_register() -> None:

@@ -125,6 +125,41 @@ def test_a_feed_that_is_promised_no_more_is_dropped() -> None:
     ]  # fmt: skip
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sets(st.tuples(st.integers(0, 5), st.integers(0, 4)), max_size=8), max_size=6))
+def test_feeds_are_found_whatever_order_they_were_promised_in(given: list[set]) -> None:
+    feeds, known = Feeds(), set()
+    for promised in given:
+        new = sorted(promised - known, key=lambda pair: (pair[1], pair[0]))
+        had = feeds.count
+        rows = feeds.add(len(new))
+        for row, (slot, column) in zip(rows, new, strict=True):
+            feeds.slot[row], feeds.column[row] = slot, column
+            feeds.cadence[row] = 10 * slot + column
+        feeds.reindex(had)
+        known |= promised
+        for slot in range(-1, 7):
+            row = feeds.find(np.full(5, slot), np.arange(5))
+            mine = [column for column in range(5) if (slot, column) in known]
+            assert np.flatnonzero(row >= 0).tolist() == mine
+            assert feeds.cadence[row[row >= 0]].tolist() == [10 * slot + c for c in mine]
+            assert feeds.rows_of(np.array([slot])).tolist() == sorted(row[row >= 0])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0, 2e9), st.floats(0, 2e9))
+def test_a_feed_is_never_overdue_before_its_time_and_soon_after_it(
+    received: float, due: float
+) -> None:
+    feeds = Feeds()
+    row = feeds.add(1)
+    feeds.received[row] = received
+    feeds.set_due(row, np.array([due]))
+    wait = abs(due - received)
+    assert feeds.next_due() >= due - 1e-6
+    assert feeds.next_due() <= due + wait * 2e-7 + 1e-6
+
+
 def test_dumped_states_come_back_at_other_slots() -> None:
     states, other = States(held=True), States(held=True)
     say(states, (0, 16, 5, 1), (1, 17, 6, 0))
