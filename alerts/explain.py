@@ -84,10 +84,12 @@ def _said(fact: model.Fact) -> str:
         return f"{fact.name} = {values} (newest first)"
     value = "unknown" if fact.value is None else f"{fact.value:.6g}"
     unit = ""
+    if fact.value is not None and name == "door_minute":
+        value = language.clock_text(fact.value)
     if name in vocabulary.SIGNALS or fact.name == fact.quantity:
         unit = vocabulary.unit_of(name if name in vocabulary.SIGNALS else "value",
                                   fact.quantity or "battery")  # fmt: skip
-        unit = "" if unit.startswith("code:") or unit in ("1", "bool") else f" {unit}"
+        unit = "" if unit.startswith("code:") or unit in ("1", "bool", "min") else f" {unit}"
     at = "" if fact.time is None else (
         f", measured {datetime.fromtimestamp(fact.time, UTC):%Y-%m-%d %H:%M:%S} UTC"
     )  # fmt: skip

@@ -721,5 +721,10 @@ def duration_text(seconds: float) -> str:
     return f"{seconds:g} s"
 
 
+def clock_text(minute: float) -> str:
+    """Return a minute of the day as a clock shows it, and as ``hours()`` is written."""
+    return f"{int(minute) // 60:02}:{int(minute) % 60:02}"
+
+
 def _error(tree: ast.expr, problem: str) -> LanguageError:
     return LanguageError(problem, tree.col_offset + 1)

@@ -165,8 +165,8 @@ def of(node: Node) -> str:
             return _signal(node.signal)
         case language.Hours():
             what = "it is" if node.of is None else f"{_signal(node.of)} is"
-            return (f"{what} between {node.begin // 60:02}:{node.begin % 60:02}"
-                    f" and {node.end // 60:02}:{node.end % 60:02}")  # fmt: skip
+            begin, end = language.clock_text(node.begin), language.clock_text(node.end)
+            return f"{what} between {begin} and {end}"
         case language.Times():
             return (f"{of(node.of)} in {node.n} of the last {node.last} readings within"
                     f" {language.duration_text(node.within)}")  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 from alerts import lifecycle, model, ports, routing, telling, words
 from alerts.policies import responses
-from alerts.rules import pack, vocabulary
+from alerts.rules import language, pack, vocabulary
 from alerts.rules import plain as labels
 from alerts.storage import rows
 from alerts.storage.ledger import Ledger
@@ -426,6 +426,8 @@ def _evidence(found: model.Finding) -> model.Evidence:
             item["label"] = labels.signal(fact.name)
         if unit == "s":
             item["said"] = words.span(fact.value)
+        elif unit == "min" and not plain:  # of the day
+            item["said"] = language.clock_text(fact.value)
         items[fact.name] = item
     return tuple(items.values())
 

@@ -8,9 +8,10 @@ import math
 import numpy as np
 import pytest
 
-from alerts import evidence, model
+from alerts import evidence, explain, model
 from alerts.model import Fact, Finding, Outcome
 from alerts.rules import language, pack
+from alerts.storage import findings
 from tests.support.judging import DAY, HOUR, MINUTE, NOW, SHIPPED, Hub, Reading, days, raised
 
 EVERYTHING = ["copd", "heart_failure", "hypertension", "diabetes", "dementia", "falls_risk"]
@@ -46,6 +47,20 @@ def test_the_worst_level_that_holds_is_told_as_the_rule_writes_it() -> None:
     (over,) = [f for f in one.say(("glucose", 5.0, -2)) if f.rule_id == "diabetes.hypoglycaemia"]
     assert (over.outcome, over.when) == (Outcome.CLEAR, "glucose >= '4.5 mmol/L'")
     assert facts(over)["glucose"].value == 5.0
+
+
+def test_the_time_of_day_of_the_door_is_shown_as_a_clock_shows_it() -> None:
+    one, door = hub(), NOW - 9 * HOUR + 5 * MINUTE
+    one.say(("kitchen/motion", 1), now=door - 1)
+    one.say(("front-door/door_open", 1), now=door)
+    left = next(
+        f for _, f in one.ticks(door, door + HOUR) if f.rule_id == "inactivity.left_at_night"
+    )
+    (item,) = [i for i in findings._evidence(left) if i["code"] == "door_minute()"]
+    assert (item["value"], item["said"]) == (23 * 60 + 5, "23:05")
+    said = explain._said(facts(left)["door_minute()"])
+    assert said == "door_minute() = 23:05, measured 2026-01-04 23:05:00 UTC"
+    assert evidence.severity_again(SHIPPED.rules[left.rule_id], left.facts) is left.severity
 
 
 def test_beside_a_distance_from_usual_stand_the_usual_and_the_reading() -> None:
