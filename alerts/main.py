@@ -7,17 +7,19 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 from prometheus_client import start_http_server
 
-from alerts import metrics, outside, plan, ports, reader, scheduler, watchdog
+from alerts import outside, plan, ports, reader, scheduler, watch
 from alerts.policies import responses
 from alerts.rules import pack, registry
 from alerts.settings import AlertsSettings
 from alerts.storage.alarms import AlarmLog
 from alerts.storage.readings import ReadingLog
 from alerts.storage.roots import Roots
+from alerts.storage.selfcheck import SelfCheck
 from alerts.storage.signals import Signals
 from alerts.storage.steps import Steps
 from alerts.storage.upkeep import Upkeep
@@ -70,10 +72,10 @@ class Alerts:
                 answers=self._answers,
                 policies=s.alerts_policies_dir,
             )
-            roots = self._roots(pool)
+            roots, check = self._roots(pool), self._selfcheck(pool)
             pool = open_pool(url, name="alerts steps", most=2)
             stack.callback(pool.close)
-            ticker = self._ticker(upkeep, Steps(pool, answers=self._answers), roots)
+            ticker = self._ticker(upkeep, Steps(pool, answers=self._answers), roots, check)
             loops = [self._alarm_loop(url, packs).run, self._reading_loop(url, packs).run]
             threads = [threading.Thread(target=self._guarded, args=[loop]) for loop in loops]
             for thread in threads:
@@ -152,40 +154,56 @@ class Alerts:
             places["url"] = outside.RootUrl(url)
         return Roots(pool, places=places, every_s=s.alerts_root_every_s, clock=self._clock)
 
-    def _ticker(self, upkeep: Upkeep, steps: Steps, roots: Roots) -> scheduler.Ticker:
+    def _selfcheck(self, pool: Pool) -> SelfCheck:
         s = self._settings
+        return SelfCheck(
+            pool,
+            data_dir=s.data_dir or Path.cwd(),
+            overdue_s=s.watch_steps_overdue_s,
+            root_file=s.chain_root_file is not None,
+            root_url=bool(s.chain_root_url.get_secret_value()),
+            clock=self._clock,
+        )
+
+    def _ticker(
+        self, upkeep: Upkeep, steps: Steps, roots: Roots, check: SelfCheck
+    ) -> scheduler.Ticker:
+        s = self._settings
+
+        def beating(name: str, job: Callable[[], object]) -> Callable[[], None]:
+            def work() -> None:
+                job()
+                check.beat(name)
+
+            return work
+
+        watching = watch.Watch(s, upkeep=upkeep, check=check, clock=self._clock)
         ticker = scheduler.Ticker(on_crash=self._crashed)
         ticker.every(
-            s.alerts_partitions_every_s, upkeep.partitions, name="partitions", at_start=True
+            s.alerts_partitions_every_s, beating("partitions", upkeep.partitions),
+            name="partitions", at_start=True,
+        )  # fmt: skip
+        ticker.every(
+            s.alerts_retention_every_s, beating("retention", upkeep.retention), name="retention"
         )
-        ticker.every(s.alerts_retention_every_s, upkeep.retention, name="retention")
         ticker.every(s.alerts_retire_every_s, upkeep.retire_writers, name="writers")
         ticker.every(s.alerts_steps_every_s, steps.tick, name="steps", at_start=True)
         ticker.every(s.alerts_resume_every_s, steps.resume, name="resume", at_start=True)
         ticker.every(s.alerts_publish_every_s, roots.keep, name="roots", at_start=True)
-        ticker.every(s.alerts_health_every_s, self._health(upkeep), name="health")
-        return ticker
-
-    def _health(self, upkeep: Upkeep) -> Callable[[], None]:
-        s, began = self._settings, self._clock.monotonic()
-
-        def check() -> None:
-            health = upkeep.health()
-            metrics.LAG.labels("readings").set(health.readings_lag_s)
-            metrics.LAG.labels("alarms").set(health.alarms_lag_s)
-            if health.probe_age_s is not None:
-                metrics.PROBE.set(health.probe_age_s)
-            upkeep.hear(health, lag_limit_s=s.alerts_lag_s, probe_limit_s=s.alerts_probe_age_s)
-            upkeep.tell(
-                watchdog.judge(
-                    health,
-                    up_s=self._clock.monotonic() - began,
-                    lag_limit_s=s.alerts_lag_s,
-                    probe_limit_s=s.alerts_probe_age_s,
-                )
+        ticker.every(s.alerts_measure_every_s, check.measure, name="measure", at_start=True)
+        ticker.every(
+            s.alerts_certificates_every_s, watching.look_at_certificates,
+            name="certificates", at_start=True,
+        )  # fmt: skip
+        ticker.every(s.alerts_health_every_s, watching.judge, name="health")
+        if url := s.deadman_url.get_secret_value():
+            switch = outside.DeadMansSwitch(url, every_s=s.deadman_every_s)
+            ticker.every(
+                s.alerts_health_every_s,
+                lambda: switch.tend(watching.wrong(), monotonic=self._clock.monotonic()),
+                name="deadman",
             )
-
-        return check
+        return ticker
 
     def _guarded(self, loop: Callable[[threading.Event], None]) -> None:
         try:

@@ -292,3 +292,19 @@ class Health:
     readings_lag_s: float
     alarms_lag_s: float
     probe_age_s: float | None  # None: no gateway has ever been ready
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the hub knows of its own room, clocks and losses."""
+
+    ticks_s: Mapping[str, float] = field(default_factory=dict)  # by name: since the last one
+    steps_overdue: int = 0
+    overdue_s: float = 0.0  # the first of them, beyond its time
+    broker_lost: int = 0  # messages, within an hour
+    quarantined: int = 0  # the same
+    disk_free: int | None = None  # bytes; None: unknown
+    grown_day: int | None = None  # bytes within a day; None: not known for so long
+    clock_off_s: float = 0.0  # how far the database's clock is ahead
+    root_waits_s: float | None = None  # since a root should have been published; None: nowhere
+    certificates: Mapping[str, datetime] = field(default_factory=dict)  # by host: their end

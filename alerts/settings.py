@@ -32,6 +32,17 @@ class AlertsSettings(settings.HubSettings):
     alerts_lag_s: float = 60.0  # design: the hub is listening while the cursor lag is below this
     alerts_probe_age_s: float = 60.0  # unsourced: three missed probes of a gateway
 
+    # From where on the hub has something to say about itself. Unsourced.
+    watch_steps_overdue_s: float = 60.0
+    watch_tick_s: float = 60.0  # how old the last tick over the due steps may be
+    watch_quarantined_hour: int = 500
+    watch_disk_free: int = 2 * 1024**3  # bytes
+    watch_grown_day: int = 20 * 1024**3  # bytes
+    watch_clock_off_s: float = 2.0
+    watch_certificate_days: float = 14.0
+    watch_root_s: float = 7_200.0
+    deadman_every_s: float = 60.0  # how often the switch outside is pinged
+
     # Ticks of the scheduler.
     alerts_health_every_s: float = 10.0
     alerts_steps_every_s: float = 1.0  # what is due is taken this late at most
@@ -41,6 +52,8 @@ class AlertsSettings(settings.HubSettings):
     alerts_retention_every_s: float = 3_600.0
 
     alerts_root_every_s: float = 3_300.0  # so that each hour has one, also after a restart
+    alerts_measure_every_s: float = 3_600.0  # how big the database is
+    alerts_certificates_every_s: float = 86_400.0
     alerts_publish_every_s: float = 60.0  # how often a root that is due is made, and published
 
     alerts_metrics_port: int | None = None  # off unless given

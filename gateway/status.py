@@ -114,7 +114,9 @@ class StatusSession:
         with contextlib.suppress(ValueError):
             dropped = float(payload)
             if 0 <= self._dropped < dropped:
-                self._log.error("The broker dropped messages", count=dropped - self._dropped)
+                lost = int(dropped - self._dropped)
+                self._log.error("The broker dropped messages", count=lost)
+                self._store.lost(lost)
             self._dropped = dropped
             DROPPED.set(dropped)
 

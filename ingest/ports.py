@@ -103,6 +103,10 @@ class Presence(Protocol):
         """Keep what could not be taken, with its reason."""
         ...
 
+    def lost(self, messages: int) -> None:
+        """Note that the broker gave up on messages."""
+        ...
+
 
 # -- the way back to the devices ------------------------------------------------------------
 

@@ -73,6 +73,11 @@ class PostgresPresence:
             )
             return True
 
+    def lost(self, messages: int) -> None:
+        """Note that the broker gave up on messages."""
+        with store_errors(), self._pool.connection() as db:
+            db.execute("INSERT INTO ingest.broker_loss (messages) VALUES (%s)", [messages])
+
     def answered(self, site: str, device: str, *, command: str, body: str, at: float) -> None:
         """Note a device's answer to a command."""
         with store_errors(), self._pool.connection() as db:

@@ -24,6 +24,7 @@ class Book:
         self.states: list[DeviceState] = []
         self.answers: list[tuple[str, str]] = []
         self.quarantined: list[tuple[str, str]] = []
+        self.losses: list[int] = []
         self.error: Exception | None = None
 
     def keep(self, state: DeviceState) -> bool:
@@ -37,6 +38,9 @@ class Book:
 
     def quarantine(self, *, topic: str, reason: str, **_: Any) -> None:
         self.quarantined.append((topic, reason))
+
+    def lost(self, messages: int) -> None:
+        self.losses.append(messages)
 
 
 class Client:
@@ -148,10 +152,11 @@ def test_the_probe_shows_that_the_slot_hears(clock: FixedClock, book: Book) -> N
     assert client.acked == [1]
 
 
-def test_the_brokers_losses_are_shown(clock: FixedClock, book: Book) -> None:
+def test_the_brokers_losses_are_shown_and_kept(clock: FixedClock, book: Book) -> None:
     serve(
         clock, book, said(b"3", 0, topics.DROPPED), said(b"x", 0, topics.DROPPED),
         said(b"7", 0, topics.DROPPED),
     )  # fmt: skip
     assert DROPPED._value.get() == 7
+    assert book.losses == [4], "what was lost before this gateway counted is not new"
     assert book.quarantined == []

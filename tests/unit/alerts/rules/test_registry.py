@@ -32,8 +32,8 @@ def refusal(folder: Path, **more) -> str:
 def test_the_shipped_packs_lack_nothing() -> None:
     loaded = registry.load()
     assert set(loaded.packs) == {
-        "copd", "diabetes", "environment", "equipment", "falls", "heart_failure", "hypertension",
-        "inactivity", "limits", "news2", "telecare",
+        "copd", "diabetes", "environment", "equipment", "falls", "heart_failure", "hub",
+        "hypertension", "inactivity", "limits", "news2", "telecare",
     }  # fmt: skip
     assert registry.lacking(loaded.rules.values()) == []
     assert registry.clashing(loaded.packs.values()) == []
@@ -50,6 +50,7 @@ def test_the_shipped_packs_lack_nothing() -> None:
         ("environment.toml", "no rule for the alarm 'smoke'"),
         ("news2.toml", "exactly one early-warning score is needed, there are 0"),
         ("equipment.toml", "the rule 'hub.gateway_silent' is missing"),
+        ("hub.toml", "the rule 'hub.tick_missed' is missing"),
         ("limits.toml", "rule 'news2' mutes 'limits.spo2', which is not there"),
     ],
 )
