@@ -147,7 +147,7 @@ def test_a_pack_that_speaks_has_a_neighbour_with_the_same_devices_and_conditions
 
 def test_every_shipped_pack_has_a_home_in_which_it_speaks():
     shown = {pack for packs in pack_homes.SPEAKS.values() for pack in packs} - {"care plan"}
-    assert shown == set(registry.load().packs)
+    assert shown == set(registry.load().packs) - {"hub"}, "that one speaks of no home"
 
 
 @pytest.mark.parametrize(
