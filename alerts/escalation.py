@@ -10,6 +10,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from alerts.model import Severity
@@ -73,9 +74,14 @@ class Response:
     snooze_most_s: float = 0.0  # 0: never
     stale_s: float | None = None  # a step this late pages nobody; None: always
 
-    def frozen(self) -> dict[str, Any]:
+    def frozen(self) -> Mapping[str, Any]:
         """Return it as it is kept in the alert."""
-        return asdict(self) | {"steps": [asdict(s) for s in self.steps]}
+        return _frozen(self)
+
+
+@lru_cache(maxsize=64)
+def _frozen(response: Response) -> Mapping[str, Any]:
+    return asdict(response) | {"steps": [asdict(s) for s in response.steps]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,8 @@ WHERE alert_no = ANY(%s) AND state = 'pending'
 """
 _STEP = """
 INSERT INTO alerts.step (alert_no, run, position, repetition, kind, tell, rank, due_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+SELECT * FROM unnest(%s::bigint[], %s::int[], %s::smallint[], %s::int[], %s::text[], %s::text[],
+    %s::smallint[], %s::timestamptz[])
 """
 _MUTES = """
 SELECT person_no, dwelling_no, device_no, starts, ends, reason, by FROM alerts.mute
@@ -49,7 +50,8 @@ AND starts <= %s AND ends > %s AND ended_at IS NULL
 """
 _LINK = """
 INSERT INTO alerts.alert_alarm (alert_no, alarm_no, site, device, receipt_id)
-VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[])
+ON CONFLICT DO NOTHING
 """
 _RECEIPTS = """
 INSERT INTO ingest.outbox (site, device, tail, body, expires_at)
@@ -165,13 +167,14 @@ class Ledger:
         fresh = [e for e in touched if e.alert.no == 0]
         self._insert(fresh)
         with self._db.cursor() as cursor:
-            old = [_update_row(e.alert) for e in touched if e.changed and e.events]
+            numbers = {e.alert.no for e in fresh}
+            old = [_update_row(e.alert) for e in touched if e.changed and e.alert.no not in numbers]
             if old:
                 cursor.executemany(_UPDATE, old)
-            self._replace_steps(cursor, touched, {e.alert.no for e in fresh})
+            self._replace_steps(cursor, touched, numbers)
             links = [(e.alert.no, *link) for e in touched for link in e.links]
             if links:
-                cursor.executemany(_LINK, links)
+                cursor.execute(_LINK, _columns(links))
             receipts = [e for e in touched if e.receipts]
             for entry in receipts:  # only what a person just did
                 self._receipts(entry)
@@ -207,7 +210,7 @@ class Ledger:
             for e in changed for d in e.steps or ()
         ]  # fmt: skip
         if steps:
-            cursor.executemany(_STEP, steps)
+            cursor.execute(_STEP, _columns(steps))
 
     def _receipts(self, entry: _Entry) -> None:
         name = self._db.execute(_TEAM_NAME, [entry.alert.team_no]).fetchone()
@@ -222,6 +225,11 @@ class Ledger:
 def _key(alert: model.Alert) -> str:
     """Return what the ledger files an alert under: a closed one is out of its episode."""
     return f"#{alert.no}" if alert.state is model.State.CLOSED else alert.episode
+
+
+def _columns(rows_: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    """Return rows as columns: one statement instead of one for each."""
+    return [list(column) for column in zip(*rows_, strict=True)]
 
 
 def _insert_row(a: model.Alert) -> tuple[Any, ...]:
@@ -243,6 +251,10 @@ def _update_row(a: model.Alert) -> tuple[Any, ...]:
 
 def _response(a: model.Alert) -> tuple[Any, ...]:
     return (
-        a.response, json.dumps(dict(a.chain)), a.acknowledged_until, a.snoozed_until, a.offered_to,
-        a.stale, json.dumps(dict(a.outcome)),
+        a.response, _json(a.chain), a.acknowledged_until, a.snoozed_until, a.offered_to,
+        a.stale, _json(a.outcome),
     )  # fmt: skip
+
+
+def _json(said: Mapping[str, Any]) -> str:
+    return json.dumps(said) if said else "{}"
