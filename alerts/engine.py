@@ -231,7 +231,7 @@ class Engine:
         if not last.all():  # two devices measured the same at the same moment: the higher counts
             slot, column, time = slot[last], column[last], time[last]
             value, judged = value[last], judged[last]
-        rows = m.series.meet(slot, column, m.dated)
+        rows = m.series.meet(slot, column)
         again = column == _FALL
         if again.any():  # a detector that tells one fall twice has not seen two
             apart = np.abs(time[again, None] - m.series.time[rows[again]])

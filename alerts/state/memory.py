@@ -65,7 +65,7 @@ class Memory:
         self.people.widen("phase", max(1, len(plan.person)))
         self.homes.widen("phase", max(1, len(plan.home)))
         self.devices.widen("phase", max(1, len(plan.device)))
-        self.series = Series()
+        self.series = Series(self.dated)
         self.limits = Limits()
         self.home_states = States(held=plan.holds("home"))
         self.device_states = States(held=plan.holds("device"))
@@ -175,7 +175,7 @@ class Memory:
 
     def date(self, slots: IntArray, columns: IntArray) -> IntArray:
         """Keep the days of these quantities of people; return who had none of them so far."""
-        rows = self.series.meet(slots, columns, self.dated)
+        rows = self.series.meet(slots, columns)
         return np.unique(slots[self._begin_days(rows)])
 
     def _begin_days(self, rows: IntArray) -> BoolArray:
@@ -393,7 +393,7 @@ class Memory:
             put(f"{kind}.open", _of(self.open[kind], slots, table, below=shipped))
             if kind == "person":
                 put("series", _of(self.series, slots, table))
-                mine = np.flatnonzero(np.isin(self.series.slot[: self.series.count], slots))
+                mine = np.flatnonzero(np.isin(self.series.pairs()[0], slots))
                 days = self.series.days[mine]
                 put("days", self.series.by_day.dump(days[days >= 0].astype(np.int64)))
                 put("limits", _of(self.limits, slots, table))
@@ -496,12 +496,14 @@ def _of(
     table: Keyed, slots: IntArray, subjects: Subjects, *, below: int | None = None
 ) -> dict[str, NDArray[Any]]:
     """Return the rows of a table that belong to subjects, with their numbers instead of slots."""
-    mine = np.isin(table.slot[: table.count], slots)
+    slot, small = table.pairs()
+    mine = np.isin(slot, slots)
     if below is not None:
-        mine &= table.small[: table.count] < below
+        mine &= small < below
     rows = np.flatnonzero(mine)
     columns: dict[str, NDArray[Any]] = table.dump(rows)
-    columns["slot_no"] = subjects.no[columns.pop("slot")]
+    columns.pop("slot", None)
+    columns["slot_no"], columns[table.SMALL] = subjects.no[slot[rows]], small[rows].astype(np.uint8)
     return columns
 
 

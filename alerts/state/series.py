@@ -12,11 +12,10 @@ from alerts.rules.vocabulary import DAYS, RECENT
 from alerts.state.table import (
     ABSENT,
     BoolArray,
-    ByColumn,
     Column,
     FloatArray,
     IntArray,
-    Keyed,
+    Scattered,
     Table,
     exact,
 )
@@ -108,52 +107,35 @@ class Days(Table):
         return value, age
 
 
-class Series(Keyed):
+class Series(Scattered):
     """The newest readings of a person's quantity, newest first, and its limits.
 
     Extra memory for days is taken for those quantities only whose days some rule reads.
     """
 
-    LOOK_UP = ByColumn
     COLUMNS: ClassVar = {
-        "slot": Column("i4", ABSENT),
-        "column": Column("u1", 0),
         "days": Column("i4", ABSENT),
         "time": Column("f8", _NEVER, (RECENT,)),
         "value": Column("f4", np.nan, (RECENT,)),
     }
-    column: NDArray[np.uint8]
     days: NDArray[np.int32]
     time: FloatArray
     value: NDArray[np.float32]
 
-    def __init__(self) -> None:
+    def __init__(self, dated: Callable[[IntArray, IntArray], BoolArray]) -> None:
         super().__init__()
         self.by_day = Days()
+        self._dated = dated  # tells of which people's (slots) quantities days are kept
 
     @property
     def nbytes(self) -> int:
         """Return the memory, look-up and days included. [B]"""
         return super().nbytes + self.by_day.nbytes
 
-    def meet(
-        self, slots: IntArray, column: IntArray, dated: Callable[[IntArray, IntArray], BoolArray]
-    ) -> IntArray:
-        """Return the series of each pair, made where they are new; pairs may be repeated.
-
-        ``dated`` tells of which pairs the days are kept.
-        """
-        rows = self.find(slots, column)
-        new = rows < 0
-        if new.any():
-            keys, first = np.unique(slots[new] * 256 + column[new], return_index=True)
-            made = self.add(keys.size)
-            slot, small = slots[new][first], column[new][first]
-            self.slot[made], self.column[made] = slot, small
-            self.begin_days(made[dated(slot, small)])
-            self.index.put(slot, small, made)
-            rows = self.find(slots, column)
-        return rows
+    def made(self, rows: IntArray, slots: IntArray, small: IntArray) -> None:
+        """Take in whose new rows are, and keep their days where those are asked for."""
+        super().made(rows, slots, small)
+        self.begin_days(rows[self._dated(slots, small)])
 
     def begin_days(self, rows: IntArray) -> None:
         """Keep days of series, none of which has any yet, from now on."""

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from alerts.state.table import (
     ABSENT,
     BoolArray,
-    ByColumn,
     Column,
     FloatArray,
     Grouped,
     IntArray,
-    Keyed,
     Numbered,
+    Scattered,
     Table,
 )
 
@@ -193,16 +192,13 @@ class Devices(Subjects):
     heard: FloatArray
 
 
-class States(Keyed):
+class States(Scattered):
     """The newest value of each quantity of a home or device.
 
     Since when it has been that is kept of those kinds of subjects only some rule of which asks.
     """
 
-    LOOK_UP = ByColumn
     COLUMNS: ClassVar = {
-        "slot": Column("i4", ABSENT),
-        "column": Column("u1", 0),
         "value": Column("f4", np.nan),
         "time": Column("f8", _NEVER),
     }
@@ -210,7 +206,6 @@ class States(Keyed):
         "since": Column("f8", _NEVER),
         "both": Column("?", False),  # it has been seen to change: the sensor tells both ways
     }
-    column: NDArray[np.uint8]
     value: NDArray[np.float32]
     time: FloatArray
     since: FloatArray
@@ -219,18 +214,6 @@ class States(Keyed):
     def __init__(self, *, held: bool) -> None:
         super().__init__(**(self.HELD if held else {}))
         self._held = held
-
-    def meet(self, slots: IntArray, column: IntArray) -> IntArray:
-        """Return the state of each pair, made where they are new; pairs may be repeated."""
-        rows = self.find(slots, column)
-        new = rows < 0
-        if new.any():
-            _, first = np.unique(slots[new] * 256 + column[new], return_index=True)
-            made = self.add(first.size)
-            self.slot[made], self.column[made] = slots[new][first], column[new][first]
-            self.index.put(slots[new][first], column[new][first], made)
-            rows = self.find(slots, column)
-        return rows
 
     def put(self, rows: IntArray, time: FloatArray, value: FloatArray) -> BoolArray:
         """Take in values, at most one per state; return which of them are the newest."""

@@ -181,6 +181,14 @@ class ByColumn:
                 self._row[number] = row = longer
             row[slots[mine]] = rows[mine]
 
+    def pairs(self, count: int) -> tuple[IntArray, IntArray]:
+        """Return the pair of each of the rows, which are ``count``."""
+        slots, small = np.full((2, count), ABSENT, dtype=np.int64)
+        for number, row in self._row.items():
+            there = np.flatnonzero(row[:-1] >= 0)
+            slots[row[there]], small[row[there]] = there, number
+        return slots, small
+
 
 class Paired:
     """Rows by (row of another table, small number): open addressing over arrays.
@@ -296,6 +304,11 @@ class Keyed(Table):
         """Return the row of each pair, ``ABSENT`` where there is none or the slot is absent."""
         return np.asarray(self.index.find(slots, small))
 
+    def pairs(self) -> tuple[IntArray, IntArray]:
+        """Return whose each row is: the slot and the small number."""
+        n = self.count
+        return self.slot[:n].astype(np.int64), self.small[:n].astype(np.int64)
+
     def forget(self, new_slot: IntArray) -> None:
         """Follow subjects to their new slots; rows of those who are gone are dropped."""
         slot = new_slot[self.slot[: self.count]]
@@ -315,6 +328,46 @@ class Keyed(Table):
         self.index = self.LOOK_UP()
         n = self.count
         self.index.put(self.slot[:n], self.small[:n], np.arange(n))
+
+
+class Scattered(Keyed):
+    """A keyed table whose look-up alone knows whose each row is: nothing else asks often."""
+
+    LOOK_UP = ByColumn
+
+    def meet(self, slots: IntArray, small: IntArray) -> IntArray:
+        """Return the row of each pair, made where it is new; pairs may be repeated."""
+        rows = self.find(slots, small)
+        new = rows < 0
+        if not new.any():
+            return rows
+        keys = np.unique(slots[new] * 256 + small[new])
+        self.made(self.add(keys.size), keys // 256, keys % 256)
+        return self.find(slots, small)
+
+    def made(self, rows: IntArray, slots: IntArray, small: IntArray) -> None:
+        """Take in whose new rows are."""
+        self.index.put(slots, small, rows)
+
+    def pairs(self) -> tuple[IntArray, IntArray]:
+        """Return whose each row is: the slot and the small number."""
+        slots, small = self.index.pairs(self.count)
+        return slots, small
+
+    def forget(self, new_slot: IntArray) -> None:
+        """Follow subjects to their new slots; rows of those who are gone are dropped."""
+        slot, column = self.pairs()
+        slot = new_slot[slot]
+        kept = np.flatnonzero(slot >= 0)
+        self.keep(kept)
+        self.index = self.LOOK_UP()
+        self.index.put(slot[kept], column[kept], np.arange(kept.size))
+
+    def take(self, columns: Mapping[str, NDArray[Any]], slots: IntArray) -> IntArray:
+        """Add dumped rows of subjects that are at ``slots`` now; return where they are."""
+        rows = self.extend(columns)
+        self.index.put(slots, columns[self.SMALL], rows)
+        return rows
 
 
 class Grouped(Keyed):

@@ -110,7 +110,6 @@ def _homes(memory: Memory, number: np.ndarray, rng: np.random.Generator, now: fl
     for name, where in (("door_open", rich), ("room_temperature", rich), ("bed_occupied", bed)):
         states = memory.home_states
         rows = states.add(where.size)
-        states.slot[rows], states.column[rows] = where, no(name)
         states.value[rows] = rng.normal(20.5, 0.6, where.size) if name == "room_temperature" else 0
         states.time[rows] = now - rng.uniform(0, 3_600, where.size)
         states.since[rows], states.both[rows] = states.time[rows] - 3_600, True
@@ -167,7 +166,6 @@ def _series(memory: Memory, number: np.ndarray, rng: np.random.Generator, now: f
     slot, column = slot[order], column[order]
     table = memory.series
     at = table.add(slot.size)
-    table.slot[at], table.column[at] = slot, column
     base, spread = np.zeros(256), np.zeros(256)
     for name, (mean, sd) in USUAL.items():
         base[no(name)], spread[no(name)] = mean, sd
@@ -222,7 +220,6 @@ def _devices(memory: Memory, number: np.ndarray, rng: np.random.Generator, now: 
             feeds.received[rows] = heard
             memory.set_due(rows)
         rows = states.add(homes.size)
-        states.slot[rows], states.column[rows] = at, no("battery")
         states.value[rows] = rng.uniform(50, 100, homes.size)
         states.time[rows] = now - DAY / 2
         states.index.put(at, np.full(homes.size, no("battery")), rows)

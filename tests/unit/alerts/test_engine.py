@@ -1151,4 +1151,4 @@ def test_a_person_without_a_home_is_judged_and_the_home_says_nothing_of_them() -
                                                            trigger("residents() < 5", id="r")])])  # fmt: skip
     assert {f.rule_id for f in one.say(("spo2", 92.0))} == {"limits.spo2"}
     assert one.ticks(NOW, NOW + 3 * HOUR, HOUR) == []
-    assert vitals.SPO2 in one.memory.series.column[: one.memory.series.count]
+    assert vitals.SPO2 in one.memory.series.pairs()[1]

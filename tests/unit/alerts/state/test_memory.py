@@ -237,7 +237,7 @@ def fill(made: Memory, rng: np.random.Generator, numbers: list[int]) -> None:
         made.open[kind].told_at[rows] = slots * 7.0 + rng.integers(0, 99)
     slots = made.people.rows(np.array(numbers))
     for column in (vitals.WEIGHT, vitals.SPO2, vitals.GLUCOSE):
-        rows = made.series.meet(slots, np.full(slots.size, column), made.dated)
+        rows = made.series.meet(slots, np.full(slots.size, column))
         for n in range(6):
             time = np.full(slots.size, 1e9 + n * 90_000.0)
             made.series.put(rows, time, time, rng.integers(50, 99, slots.size).astype(float))

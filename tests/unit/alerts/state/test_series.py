@@ -20,10 +20,14 @@ NAN = math.nan
 Reading = tuple[int, int, int]  # series, second, value
 
 
+def new_series() -> series.Series:
+    return series.Series(lambda slots, _: slots >= 0)
+
+
 def put(made: series.Series, readings: Sequence[Reading]) -> None:
     """Put readings in the order given, at most one per series at a time, as the engine does."""
     for key, second, value in readings:
-        row = made.meet(np.array([key]), np.array([2]), lambda slot, _: slot >= 0)
+        row = made.meet(np.array([key]), np.array([2]))
         at = np.array([float(second)])
         made.put(row, at, at, np.array([float(value)]))
 
@@ -48,7 +52,7 @@ readings = st.lists(
 def test_the_newest_readings_and_the_days_do_not_depend_on_the_order_they_came_in(
     given: list[Reading], chance
 ) -> None:
-    made = series.Series()
+    made = new_series()
     shuffled = list(given)
     chance.shuffle(shuffled)
     put(made, shuffled)
@@ -73,7 +77,7 @@ def test_the_newest_readings_and_the_days_do_not_depend_on_the_order_they_came_i
 @settings(max_examples=60, deadline=None)
 @given(readings, st.integers(0, 31 * 4))
 def test_at_a_moment_the_newest_reading_up_to_it_is_known(given: list[Reading], at: int) -> None:
-    made, moment = series.Series(), at * 21_600.0 + 1
+    made, moment = new_series(), at * 21_600.0 + 1
     put(made, given)
     for key in range(3):
         kept = sorted(plain(given, key).items(), reverse=True)[:RECENT]
@@ -87,7 +91,7 @@ def test_at_a_moment_the_newest_reading_up_to_it_is_known(given: list[Reading], 
 
 
 def test_a_reading_on_the_moment_counts_and_one_a_little_later_does_not() -> None:
-    made = series.Series()
+    made = new_series()
     put(made, [(0, 100, 90)])
     row = made.find(np.array([0, 0, 7]), 2)
     value, time = made.at(row, np.array([100.0, 99.999, 100.0]))
@@ -101,7 +105,7 @@ def test_a_reading_on_the_moment_counts_and_one_a_little_later_does_not() -> Non
 def test_days_seen_from_an_earlier_day_leave_out_what_came_later(
     given: list[Reading], day: int
 ) -> None:
-    made = series.Series()
+    made = new_series()
     put(made, given)
     for key in range(3):
         said = plain(given, key)
@@ -118,7 +122,7 @@ def test_days_seen_from_an_earlier_day_leave_out_what_came_later(
 
 
 def test_a_day_far_ahead_drops_all_the_days_before_and_a_day_too_old_is_not_taken() -> None:
-    made = series.Series()
+    made = new_series()
     put(made, [(0, int(n * DAY), 50 + n) for n in range(5)])
     put(made, [(0, int(1_000 * DAY), 60)])
     row = made.find(np.array([0]), 2)
@@ -134,7 +138,7 @@ def test_a_day_far_ahead_drops_all_the_days_before_and_a_day_too_old_is_not_take
 def test_of_a_day_the_last_reading_counts_and_within_two_seconds_the_higher(
     first: tuple[int, int],
 ) -> None:
-    made = series.Series()
+    made = new_series()
     given = [(0, second, value) for second, value in
              (first, (0, 80), (86_397, 70), (86_398, 50), (86_399, 60))]  # fmt: skip
     put(made, given)
@@ -143,7 +147,7 @@ def test_of_a_day_the_last_reading_counts_and_within_two_seconds_the_higher(
 
 
 def test_both_sides_of_midnight_are_two_days() -> None:
-    made = series.Series()
+    made = new_series()
     put(made, [(0, int(DAY) - 1, 51), (0, int(DAY), 52)])
     days, age = made.days_until(made.find(np.array([0]), 2), np.array([1]))
     assert days[0, -2:].tolist() == [51, 52]
@@ -151,19 +155,19 @@ def test_both_sides_of_midnight_are_two_days() -> None:
 
 
 def test_days_are_kept_only_of_quantities_whose_days_are_asked_for() -> None:
-    made = series.Series()
-    rows = made.meet(np.array([0, 0, 1]), np.array([2, 7, 7]), lambda _, column: column == 7)
+    made = series.Series(lambda _, column: column == 7)
+    rows = made.meet(np.array([0, 0, 1]), np.array([2, 7, 7]))
     made.put(rows, np.full(3, DAY), np.full(3, DAY), np.arange(3.0))
     assert made.by_day.count == 2
     days, _ = made.days_until(rows, np.ones(3, dtype=np.int64))
     assert [np.nanmax(d) if not np.isnan(d).all() else None for d in days] == [None, 1.0, 2.0]
-    empty, age = series.Series().days_until(np.array([ABSENT]), np.array([3]))
+    empty, age = new_series().days_until(np.array([ABSENT]), np.array([3]))
     assert np.isnan(empty).all()
     assert empty.shape == age.shape == (1, DAYS)
 
 
 def test_who_is_forgotten_takes_their_days_along_and_nobody_elses() -> None:
-    made = series.Series()
+    made = new_series()
     put(made, [(k, int(n * DAY), 50 + k) for k in range(4) for n in range(3)])
     before = made.nbytes
     made.forget(np.array([ABSENT, 0, ABSENT, 1, ABSENT]))

@@ -93,6 +93,7 @@ def test_many_states_are_met_at_once_and_none_twice() -> None:
     rows = states.meet(slots, columns)
     assert rows[0] == rows[3]
     assert states.count == 3
+    assert [whose[rows].tolist() for whose in states.pairs()] == [slots.tolist(), columns.tolist()]
     assert states.meet(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)).size == 0
     assert states.find(np.array([ABSENT]), 16).tolist() == [ABSENT]
 
@@ -164,7 +165,7 @@ def test_dumped_states_come_back_at_other_slots() -> None:
     states, other = States(held=True), States(held=True)
     say(states, (0, 16, 5, 1), (1, 17, 6, 0))
     say(other, (9, 16, 1, 1))
-    dumped = states.dump(np.array([0, 1]))
+    dumped = states.dump(np.array([0, 1])) | {"column": states.pairs()[1]}
     other.take(dumped, np.array([4, 5]))
     assert other.value[other.find(np.array([4, 5]), np.array([16, 17]))].tolist() == [1, 0]
     assert other.find(np.array([9]), 16).tolist() == [0]
