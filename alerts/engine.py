@@ -7,7 +7,7 @@ found; never over people or readings.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,7 +22,15 @@ from alerts.rules.language import Signal
 from alerts.state import activity, conditions
 from alerts.state.memory import Memory
 from alerts.state.subjects import OFFLINE, STATES, Device, Home, Person
-from alerts.state.table import BoolArray, FloatArray, IntArray, numbers_in
+from alerts.state.table import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    begins,
+    by_slot,
+    ends,
+    numbers_in,
+)
 from ingest.kernel import localtime, vitals
 from ingest.kernel.observation import ROW, Quality, Rows
 
@@ -33,7 +41,8 @@ _NEVER_KEPT: Final = int(Quality.IMPLAUSIBLE | Quality.RETAINED)
 _NEVER_JUDGED: Final = int(Quality.HISTORICAL | Quality.IMPORTED) | _NEVER_KEPT
 TICK_S: Final = 1_800.0
 """How often a home is looked at again where nothing tells when something may change. [s]"""
-_WAKE_S: Final = 60.0
+_LIVE_S: Final = 60.0
+"""Motion this old asks for no light any more. [s]"""
 _PEOPLE_TICK_S: Final = 3_600.0
 _HOMES_AT_ONCE: Final = 65_536
 """What rules share of homes that are judged together is let go of after so many."""
@@ -42,17 +51,22 @@ _WAITING: Final = frozenset(("away", "after_fall", "held", "bed_overdue"))
 
 
 _COUNTS: Final = frozenset(("count", "excess", "days_known"))
-"""Signals that change with the day: looked at again every so often."""
+"""Signals that change with what happens and with the day."""
 
 
-def _mask(names: Collection[str]) -> BoolArray:
-    out = np.zeros(WIDE, dtype=bool)
-    out[[vitals.BY_NAME[name].no for name in names]] = True
+_NOBODY, _PERSON, _HOME, _DEVICE = range(4)
+
+
+def _whose() -> NDArray[np.uint8]:
+    out = np.full(2**16, _NOBODY, dtype=np.uint8)  # every number that fits, negative ones too
+    out[:WIDE] = _PERSON
+    for names, whose in ((pack.AT_HOME, _HOME), (pack.OF_DEVICE, _DEVICE)):
+        out[[vitals.BY_NAME[name].no for name in names]] = whose
     return out
 
 
-_AT_HOME: Final = _mask(pack.AT_HOME)
-_OF_DEVICE: Final = _mask(pack.OF_DEVICE)
+_WHOSE: Final = _whose()
+"""Of what a quantity is judged, by its number."""
 _MOTION, _DOOR = vitals.BY_NAME["motion"].no, vitals.BY_NAME["door_open"].no
 _BED, _CHAIR = vitals.BY_NAME["bed_occupied"].no, vitals.BY_NAME["chair_occupied"].no
 _FALL: Final = vitals.BY_NAME["fall"].no
@@ -60,14 +74,21 @@ _FALL: Final = vitals.BY_NAME["fall"].no
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Rows of subjects in the order of subject, time and column."""
+    """Rows of subjects in the order of subject and time, then of column and value."""
 
     slot: IntArray
     column: IntArray
     time: FloatArray
     value: FloatArray
+    part: IntArray
     judged: BoolArray
-    moment: IntArray  # how many different times of the same subject come before
+
+    def some(self, which: NDArray[np.intp]) -> _Batch:
+        """Return some of them, in the same order."""
+        return _Batch(
+            self.slot[which], self.column[which], self.time[which], self.value[which],
+            self.part[which], self.judged[which],
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +135,8 @@ class Engine:
         self.begun: set[int] = set()  # homes of whose past days are asked that were not kept
         self._by_kind = {k: _reading(plan.of(k)) for k in ("person", "home", "device")}
         self._turns = [_turns(one) for one in plan.home]
+        self._by_clock = [c for c in plan.home if c.clocked and c.condition.command is None]
+        self._counted = [_counting(self._by_clock, what) for what in activity.EVERY]
 
     # -- the register ---------------------------------------------------------------------------
 
@@ -132,9 +155,14 @@ class Engine:
             What was told of triggers that are judged no more, as over.
         """
         found: list[model.Finding] = []
+        touched = np.array([*(h.no for h in homes), *(p.home_no for p in people)], np.int64)
+        before = self._lived_in(touched)
         self.memory.put_homes(homes)
         begun = self.memory.put_people(people)
         self.memory.put_devices(devices)
+        # other rules are for them now, and may hold already
+        changed = self.memory.homes.rows(touched[self._lived_in(touched) != before])
+        self._look_at(changed, -np.inf)
         if people:
             gone = self.care_plans.put(people)  # few: a clinician changed or took back a trigger
             self.memory.people.widen("phase", max(1, len(self.plan.person) + len(self.care_plans)))
@@ -155,6 +183,13 @@ class Engine:
         pairs = [(n, column) for n in people.tolist() for column in self.care_plans.days(n)]
         numbers, columns = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
         return self.memory.date(self.memory.people.rows(numbers), columns)
+
+    def _lived_in(self, numbers: IntArray) -> IntArray:
+        """Return by whom homes are lived in, a number each; -1 for those that aren't here."""
+        homes = self.memory.homes
+        slot = homes.rows(numbers)
+        lived_in = homes.marks[slot].astype(np.int64) * 256 + homes.residents[slot]
+        return np.where(slot >= 0, lived_in, -1)
 
     def _ended(self, gone: care_plans.Gone) -> Iterator[model.Finding]:
         """Forget all about one person's trigger, and tell that it is over where it was told."""
@@ -195,30 +230,40 @@ class Engine:
         so that only news comes out; the caller throws it away if it can't store that.
         """
         found: list[model.Finding] = list(silence.heard(self.memory, rows, now=now))
-        rows = rows[_kept(rows)]
+        kept = _kept(rows)
+        if not kept.all():
+            rows = rows[kept]
         if not rows.size:
             return found
-        quantity = rows["quantity"].astype(np.int64)
-        inside = (quantity >= 0) & (quantity < WIDE)
-        quantity = np.where(inside, quantity, 0)
-        judged = (rows["flags"] & _NEVER_JUDGED) == 0
-        of_device, at_home = _OF_DEVICE[quantity], _AT_HOME[quantity]
-        if of_device.any():
-            found += self._devices(rows[of_device], judged[of_device], now)
-        fell = (quantity == _FALL) & (rows["value"] > 0)
-        if at_home.any() or fell.any():
-            found += self._homes(rows, quantity, at_home, fell, judged, now)
-        of_person = inside & ~of_device & ~at_home & (rows["person"] > 0)
-        if of_person.any():
-            found += self._people(rows[of_person], judged[of_person], now)
+        whose = _WHOSE[rows["quantity"]]
+        of_device = np.flatnonzero(whose == _DEVICE)
+        if of_device.size:
+            found += self._devices(rows[of_device], now)
+        of_person = np.flatnonzero(whose == _PERSON)
+        people = rows[of_person]
+        self._fallen(people, now)
+        at_home = np.flatnonzero(whose == _HOME)
+        if at_home.size:
+            found += self._homes(rows, at_home, now)
+        people = people[people["person"] > 0]
+        if people.size:
+            found += self._people(people, now)
         return found
 
-    def _people(self, rows: Rows, judged: BoolArray, now: float) -> Iterator[model.Finding]:
+    def _fallen(self, rows: Rows, now: float) -> None:
+        """Remember of homes that somebody fell there, and have the clock look at them."""
+        fell = np.flatnonzero((rows["quantity"] == _FALL) & (rows["value"] > 0))
+        homes = self.memory.homes
+        slot = homes.rows(rows["dwelling"][fell])
+        here = slot >= 0
+        slot, time = slot[here], rows["time"][fell][here]
+        np.maximum.at(homes.fell, slot, time)
+        self._look_at(slot, now)
+
+    def _people(self, rows: Rows, now: float) -> Iterator[model.Finding]:
         m = self.memory
         column = m.columns_of(rows["quantity"].astype(np.int64), rows["part"].astype(np.int64))
-        batch = _ordered(m.people.rows(rows["person"]), column, rows, judged)
-        if batch is None:
-            return
+        batch = _ordered(m.people.rows(rows["person"]), column, rows)
         for at in _moments(batch):
             yield from self._people_moment(batch, at, now)
 
@@ -227,7 +272,7 @@ class Engine:
         m = self.memory
         slot, column, time = batch.slot[at], batch.column[at], batch.time[at]
         value, judged = batch.value[at], batch.judged[at]
-        last = np.r_[(slot[1:] != slot[:-1]) | (column[1:] != column[:-1]), True]
+        last = ends(slot) | ends(column)
         if not last.all():  # two devices measured the same at the same moment: the higher counts
             slot, column, time = slot[last], column[last], time[last]
             value, judged = value[last], judged[last]
@@ -242,7 +287,7 @@ class Engine:
                 return
         local = m.zones.local(time, m.people.zone[slot])
         newest = m.series.put(rows, time, local, value)
-        first = np.r_[True, slot[1:] != slot[:-1]]
+        first = begins(slot)
         who = np.cumsum(first) - 1
         people, moment = slot[first], time[first]
         m.people.latest[people] = np.maximum(m.people.latest[people], moment)
@@ -513,127 +558,119 @@ class Engine:
 
     # -- homes ----------------------------------------------------------------------------------
 
-    def _homes(
-        self,
-        rows: Rows,
-        quantity: IntArray,
-        at_home: BoolArray,
-        fell: BoolArray,
-        judged: BoolArray,
-        now: float,
-    ) -> Iterator[model.Finding]:
+    def _homes(self, rows: Rows, at_home: NDArray[np.intp], now: float) -> Iterator[model.Finding]:
         m = self.memory
-        slot = m.homes.rows(rows["dwelling"])
-        here = slot >= 0
-        hit = fell & here
-        if hit.any():
-            np.maximum.at(m.homes.fell, slot[hit], rows["time"][hit])
-            m.homes.due[slot[hit]] = np.minimum(m.homes.due[slot[hit]], now + _WAKE_S)
-        mine = at_home & here
-        if not mine.any():
+        slot = m.homes.rows(rows["dwelling"][at_home])
+        batch = _ordered(slot, rows["quantity"][at_home].astype(np.int64), rows, at_home)
+        if not batch.slot.size:
             return
-        rows, quantity, judged, slot = rows[mine], quantity[mine], judged[mine], slot[mine]
-        part = np.where(rows["part"] < m.door_out.size, rows["part"], 0)
-        door_out = (quantity == _DOOR) & m.door_out[part]
-        self._move(rows, quantity, slot, part, door_out, now)
-        stated = (quantity != _MOTION) & ((quantity != _DOOR) | door_out)
-        if stated.any():
-            yield from self._states(
-                "home", slot[stated], quantity[stated], rows[stated], judged[stated], now
-            )
-        yield from self._homes_woken(np.unique(slot[judged]), now)
-        yield from self._commands(rows, quantity, slot, judged, now)
+        door = batch.column == _DOOR
+        door_out = door & m.door_out[m.known_part(batch.part)]
+        self._move(batch, door & ~door_out, door_out, now)
+        stated = (batch.column != _MOTION) & (door_out | ~door) & self.plan.kept[batch.column]
+        at = np.flatnonzero(stated)
+        if at.size:
+            yield from self._states("home", batch.some(at), now)
+        slot = batch.slot if batch.judged.all() else batch.slot[batch.judged]
+        yield from self._homes_woken(slot[begins(slot)], now)
+        yield from self._commands(batch, now)
 
-    def _move(
-        self,
-        rows: Rows,
-        quantity: IntArray,
-        slot: IntArray,
-        part: IntArray,
-        door_out: BoolArray,
-        now: float,
-    ) -> None:
-        """Count what moved in homes; nothing here depends on the order of rows."""
+    def _move(self, batch: _Batch, door_in: BoolArray, door_out: BoolArray, now: float) -> None:
+        """Count what moved in homes."""
         m = self.memory
-        yes = rows["value"] > 0
-        bed_exit = (quantity == _BED) & ~yes
-        inside = ((quantity == _MOTION) & yes) | ((quantity == _DOOR) & ~door_out & yes)
-        inside |= (quantity == _BED) | (quantity == _CHAIR)
-        if door_out.any():
-            np.maximum.at(m.homes.door, slot[door_out], rows["time"][door_out])
-            wake = slot[door_out]
-            m.homes.due[wake] = np.minimum(m.homes.due[wake], now + _WAKE_S)
-        if not inside.any():
+        yes = batch.value > 0
+        moves = (door_in | (batch.column == _MOTION)) & yes
+        bed = batch.column == _BED
+        out = np.flatnonzero(door_out)
+        if out.size:
+            wake = batch.slot[out]
+            np.maximum.at(m.homes.door, wake, batch.time[out])
+            self._look_at(wake, now)
+        at = np.flatnonzero(moves | bed | (batch.column == _CHAIR))
+        if not at.size:
             return
-        slot, time, part = slot[inside], np.ascontiguousarray(rows["time"][inside]), part[inside]
-        bed_exit = bed_exit[inside]
-        moves = inside[inside] & ~np.isin(quantity[inside], (_BED, _CHAIR))
-        order = np.lexsort((part, time, slot))
-        slot, time, part = slot[order], time[order], part[order]
-        bed_exit, moves = bed_exit[order], moves[order]
-        last = np.r_[slot[1:] != slot[:-1], True]
-        ends, newest = slot[last], time[last]
-        later = newest >= m.homes.moved[ends]
-        m.homes.place[ends[later]] = part[last][later]
-        m.homes.moved[ends] = np.maximum(m.homes.moved[ends], newest)
-        new = ends[m.homes.activity[ends] < 0]
+        slot, time = batch.slot[at], batch.time[at]
+        part = place = m.known_part(batch.part[at])
+        last = np.flatnonzero(ends(slot))
+        if ((slot[1:] == slot[:-1]) & (time[1:] == time[:-1])).any():
+            place = part[np.lexsort((part, time, slot))]
+        homes, newest = slot[last], time[last]
+        before = m.homes.moved[homes]
+        later = newest >= before
+        m.homes.place[homes[later]] = place[last][later]
+        m.homes.moved[homes] = np.maximum(before, newest)
+        late = np.repeat(before, np.diff(last, prepend=-1)) > time
+        if late.any():  # what is usual of the home may be other than it was
+            self._look_at(slot[late], now)
+        new = homes[m.homes.activity[homes] < 0]
         if new.size:
             m.homes.activity[new] = m.activity.add(new.size)
-            m.homes.due[new] = np.minimum(m.homes.due[new], now)
-        self._count(slot, time, part, bed_exit, moves)
+            self._look_at(new, now)
+        self._count(slot, time, part, (bed & ~yes)[at], moves[at], now)
+
+    def _look_at(self, slot: IntArray, now: float) -> None:
+        """Have the clock look at homes next: what happened there may change more than it judged."""
+        self.memory.homes.due[slot] = np.minimum(self.memory.homes.due[slot], now)
 
     def _count(
         self,
         slot: IntArray,
         time: FloatArray,
-        part: IntArray,
+        part: NDArray[np.integer],
         bed_exit: BoolArray,
         moves: BoolArray,
+        now: float,
     ) -> None:
         m = self.memory
         local = m.zones.local(time, m.homes.zone[slot])
         rows = m.homes.activity[slot].astype(np.int64)
-        m.activity.advance(rows, localtime.day(local))
+        day = localtime.day(local)
+        new = np.flatnonzero(day > m.activity.day[rows])
+        if new.size:
+            m.activity.advance(rows[new], day[new])
+            self._look_at(slot[new], now)
         m.activity.moved(rows, local)
         minute = localtime.minute(local)
-        for which, hit in activity.counted(m.bathroom[part], bed_exit, moves, minute):
-            if hit.any():
-                m.activity.visits(which, rows[hit], time[hit], local[hit])
+        for which, counted in activity.counted(m.bathroom[part], bed_exit, moves, minute):
+            hit = np.flatnonzero(counted)
+            if hit.size:
+                begun = m.activity.visits(which, rows[hit], time[hit], local[hit])
+                at = slot[hit[begun]]
+                for marks in self._counted[which]:
+                    mine = at if not marks else at[(m.homes.marks[at] & np.uint32(marks)) != 0]
+                    self._look_at(mine, now)
         if bed_exit.any():
             m.activity.got_up(rows[bed_exit], local[bed_exit])
 
-    def _states(
-        self, kind: str, slot: IntArray, column: IntArray, rows: Rows, judged: BoolArray, now: float
-    ) -> Iterator[model.Finding]:
+    def _states(self, kind: str, batch: _Batch, now: float) -> Iterator[model.Finding]:
         """Take in states of homes or devices, moment by moment, and judge the rules they touch."""
-        batch = _ordered(slot, np.where(self.plan.kept[column], column, -1), rows, judged)
-        if batch is None:
-            return
         states = self.memory.home_states if kind == "home" else self.memory.device_states
         for at in _moments(batch):
             s, c, t, v = batch.slot[at], batch.column[at], batch.time[at], batch.value[at]
-            last = np.r_[(s[1:] != s[:-1]) | (c[1:] != c[:-1]), True]
-            s, c, t, v, j = s[last], c[last], t[last], v[last], batch.judged[at][last]
-            newest = states.put(states.meet(s, c), t, v) & j
+            newest = batch.judged[at]
+            last = ends(s) | ends(c)
+            if not last.all():
+                s, c, t, v, newest = s[last], c[last], t[last], v[last], newest[last]
+            newest = newest & states.put(states.meet(s, c), t, v)
             if not newest.any():
                 continue
             touched = self._by_kind[kind][:, numbers_in(c[newest])].any(axis=1)
             for n in np.flatnonzero(touched):
                 one = self.plan.of(kind)[n]
-                hit = one.reads[c] & newest
-                mine, where = np.unique(s[hit], return_index=True)
+                hit = np.flatnonzero(one.reads[c] & newest)
+                hit = hit[begins(s[hit])]
+                mine = s[hit]
                 if kind == "home":
-                    yield from self._judge_homes(one, mine, now, at=t[hit][where])
-                    self.memory.homes.due[mine] = np.minimum(
-                        self.memory.homes.due[mine], now + _WAKE_S
-                    )
+                    yield from self._judge_homes(one, mine, now, at=t[hit])
+                    if self._turns[n]:
+                        self._look_at(mine, now)
                 else:
-                    yield from self._judge_devices(one, mine, t[hit][where], now)
+                    yield from self._judge_devices(one, mine, t[hit], now)
 
     def _homes_woken(self, slots: IntArray, now: float) -> Iterator[model.Finding]:
         """Judge again what is going on in homes in which something has moved."""
         phase = self.memory.homes.phase
-        busy = slots[phase[slots].any(axis=1)]
+        busy = self._busy(slots)
         if not busy.size:
             return
         for one in self.plan.home:
@@ -642,45 +679,49 @@ class Engine:
                 if mine.size:
                     yield from self._judge_homes(one, mine, now)
 
+    def _busy(self, homes: IntArray, bits: int = 0xFF) -> IntArray:
+        """Return in which homes some condition is going on, or of which one has been told."""
+        phase = self.memory.homes.phase
+        at: IntArray = np.flatnonzero(phase[homes] & np.uint8(bits)) // phase.shape[1]
+        return np.asarray(homes[at[begins(at)]])
+
     def _judge_homes(
         self, one: Compiled, slots: IntArray, now: float, *, at: FloatArray | None = None
     ) -> Iterator[model.Finding]:
         if one.condition.command is not None:
             return
         moment = np.full(slots.size, now) if at is None else at
-        slots, moment = self._homes_fit(one, slots, moment)
+        fit = self._homes_fit(one, slots)
+        slots, moment = slots[fit], moment[fit]
         if slots.size:
             env = signals.HomeEnv(self.memory, slots, moment, now=now, fresh=one.fresh)
             yield from self._judge("home", one, slots, env, moment, moment, now)
 
-    def _homes_fit(
-        self, one: Compiled, slots: IntArray, at: FloatArray
-    ) -> tuple[IntArray, FloatArray]:
+    def _homes_fit(self, one: Compiled, slots: IntArray) -> BoolArray:
         homes = self.memory.homes
         fit = homes.residents[slots] > 0
         if one.marks:
             fit &= (homes.marks[slots] & np.uint32(one.marks)) != 0
         if one.rule.applies.alone is not None:
             fit &= (homes.residents[slots] == 1) == one.rule.applies.alone
-        return slots[fit], at[fit]
+        return fit
 
-    def _commands(
-        self, rows: Rows, quantity: IntArray, slot: IntArray, judged: BoolArray, now: float
-    ) -> Iterator[model.Finding]:
+    def _commands(self, batch: _Batch, now: float) -> Iterator[model.Finding]:
         """Ask devices for something because of motion that is happening now."""
         m = self.memory
-        fresh = now - rows["time"] <= _WAKE_S
-        hit = judged & fresh & (quantity == _MOTION) & (rows["value"] > 0)
+        fresh = now - batch.time <= _LIVE_S
+        hit = np.flatnonzero(batch.judged & fresh & (batch.column == _MOTION) & (batch.value > 0))
+        if not hit.size:
+            return
+        slot, time = batch.slot[hit], batch.time[hit]
+        last = ends(slot)
+        slot, time = slot[last], time[last]
         for one in self.plan.home:
             command = one.condition.command
-            if command is None or not hit.any():
+            if command is None:
                 continue
-            order = np.lexsort((rows["time"][hit], slot[hit]))
-            s, t = slot[hit][order], rows["time"][hit][order]
-            last = np.r_[s[1:] != s[:-1], True]
-            mine, at = self._homes_fit(one, s[last], t[last])
-            free = now - m.homes.lit[mine] >= command.every_s
-            mine, at = mine[free], at[free]
+            free = self._homes_fit(one, slot) & (now - m.homes.lit[slot] >= command.every_s)
+            mine, at = slot[free], time[free]
             if not mine.size:
                 continue
             env = signals.HomeEnv(m, mine, at, now=now, fresh=one.fresh)
@@ -690,12 +731,11 @@ class Engine:
 
     # -- devices --------------------------------------------------------------------------------
 
-    def _devices(self, rows: Rows, judged: BoolArray, now: float) -> Iterator[model.Finding]:
-        slot = self.memory.devices.rows(rows["device"])
-        here = slot >= 0
-        if here.any():
-            quantity = rows["quantity"][here].astype(np.int64)
-            yield from self._states("device", slot[here], quantity, rows[here], judged[here], now)
+    def _devices(self, rows: Rows, now: float) -> Iterator[model.Finding]:
+        column = rows["quantity"].astype(np.int64)
+        column[~self.plan.kept[column]] = -1
+        batch = _ordered(self.memory.devices.rows(rows["device"]), column, rows)
+        yield from self._states("device", batch, now)
 
     def _judge_devices(
         self, one: Compiled, slots: IntArray, at: FloatArray, now: float
@@ -741,21 +781,27 @@ class Engine:
         for n in range(0, slots.size, _HOMES_AT_ONCE):
             part = slots[n : n + _HOMES_AT_ONCE]
             # rules for the same homes share what is computed of them: judging changes no signal
-            envs: dict[tuple[float, bytes], signals.HomeEnv] = {}
-            for one in self.plan.home:
-                if not one.clocked or one.condition.command is not None:
-                    continue
-                mine, moment = self._homes_fit(one, part, np.full(part.size, now))
+            fits: dict[tuple[int, bool | None], IntArray] = {}
+            envs: dict[tuple[float, tuple[int, bool | None]], signals.HomeEnv] = {}
+            for one in self._by_clock:
+                whom = one.marks, one.rule.applies.alone
+                if whom not in fits:
+                    fits[whom] = part[self._homes_fit(one, part)]
+                mine = fits[whom]
                 if not mine.size:
                     continue
-                key = one.fresh, mine.tobytes()
-                env = envs.get(key)
-                if env is None:
-                    env = signals.HomeEnv(m, mine, moment, now=now, fresh=one.fresh)
-                    envs[key] = env
-                found += self._judge("home", one, mine, env, moment, moment, now)
-                due = next_due(self._turns[one.column], env, now)
-                m.homes.due[mine] = np.minimum(m.homes.due[mine], due)
+                key = one.fresh, whom
+                if key not in envs:
+                    at = np.full(mine.size, now)
+                    envs[key] = signals.HomeEnv(m, mine, at, now=now, fresh=one.fresh)
+                env, at = envs[key], np.full(mine.size, now)
+                found += self._judge("home", one, mine, env, at, at, now)
+                turns = self._turns[one.column]
+                if turns:
+                    m.homes.due[mine] = np.minimum(m.homes.due[mine], next_due(turns, env, now))
+            told = self._busy(part, conditions.RANK)  # how long it is still is told again
+            told = told[np.isfinite(m.homes.moved[told])]
+            m.homes.due[told] = np.minimum(m.homes.due[told], now + TICK_S)
         return found
 
     def _people_due(self, slots: IntArray, now: float) -> list[model.Finding]:
@@ -901,6 +947,20 @@ def _by_clock(signal: Signal) -> bool:
     return signal.spec.grows or signal.name in ("quiet_hours", "bed_overdue")
 
 
+def _counting(rules: Sequence[Compiled], what: str) -> frozenset[int]:
+    """Return the marks of homes of which a rule asks how often something was; 0: of all homes."""
+    nodes = (
+        (one, node)
+        for one in rules
+        for node in (*(level.when for level in one.condition.levels), one.condition.clear)
+    )
+    return frozenset(
+        one.marks
+        for one, node in nodes
+        if any(signal.what == what for signal in language.signals(node))
+    )
+
+
 def next_due(
     turns: Sequence[language.Hours | language.Compare], env: signals.HomeEnv, now: float
 ) -> FloatArray:
@@ -908,10 +968,8 @@ def next_due(
     due = np.full(env.size, np.inf)
     for part in turns:
         if isinstance(part, language.Hours):
-            minute = env.minute()
             for edge in (part.begin, part.end):
-                wait = np.mod(edge - minute, 1_440)
-                due = np.minimum(due, now + np.where(wait == 0, 1_440, wait) * 60)
+                due = np.minimum(due, env.when(edge))
         else:
             due = np.minimum(due, _crossing(part, env, now))
     return np.asarray(np.maximum(due, now + 1.0))
@@ -921,20 +979,18 @@ def _crossing(part: language.Compare, env: signals.HomeEnv, now: float) -> Float
     signal, bound = part.left, part.right
     if not isinstance(signal, Signal) or not isinstance(bound, language.Number):
         return np.full(env.size, now + TICK_S)
-    if signal.name in _COUNTS:  # what is usual is known of no home whose count isn't
-        known = signal if not signal.what else Signal("count", what=signal.what)
-        value = env.signal(known)
-        return np.where(np.isnan(value), env.again(now + 4 * TICK_S), now + TICK_S)
+    if signal.name in _COUNTS:  # what happens wakes the home, and a new day begins by the clock
+        return np.where(env.watched(), env.when(0), np.inf)
     value = env.signal(signal)
     rate = 3_600.0 if signal.name == "quiet_hours" else 1.0
     wait = (bound.value - value) * rate
+    # what is unknown is so until something happens
     out = np.where(wait >= 0, now + np.maximum(wait, 0.0), np.inf)
     if signal.name in _WAITING:
         zero = np.inf if signal.name != "bed_overdue" else now + TICK_S
         begins = env.time_of(signal) >= now  # at this very moment: it stands at zero and grows
         out = np.where((value == 0) & ~begins, zero, out)
-    unknown = np.inf if signal.name in _WAITING else env.again(now + TICK_S)
-    return np.where(np.isnan(value), unknown, out)
+    return out
 
 
 def _bits(scores: early_warning.Scores) -> IntArray:
@@ -956,34 +1012,50 @@ def _reading(rules: Sequence[Compiled]) -> BoolArray:
     return np.array([c.reads for c in rules], dtype=bool).reshape(len(rules), WIDE)
 
 
-def _ordered(slot: IntArray, column: IntArray, rows: Rows, judged: BoolArray) -> _Batch | None:
-    keep = np.flatnonzero((slot >= 0) & (column >= 0))
-    if not keep.size:
-        return None
-    slot, column, judged = slot[keep], column[keep], judged[keep]
-    time = np.ascontiguousarray(rows["time"][keep])
-    value = np.ascontiguousarray(rows["value"][keep])
-    order = np.lexsort((time, slot))
+def _ordered(
+    slot: IntArray, column: IntArray, rows: Rows, at: NDArray[np.intp] | None = None
+) -> _Batch:
+    """Return rows, or those ``at`` places, in order; without those that have no slot or column."""
+    keep = (slot >= 0) & (column >= 0)
+    if not keep.all():
+        slot, column = slot[keep], column[keep]
+        at = np.flatnonzero(keep) if at is None else at[keep]
+    time = rows["time"] if at is None else rows["time"][at]
+    if (time[1:] >= time[:-1]).all():  # as they mostly come
+        order = by_slot(slot)
+    else:
+        order = np.argsort(time, kind="stable")
+        order = order[by_slot(slot[order])]
     s, t = slot[order], time[order]
-    if ((s[1:] == s[:-1]) & (t[1:] == t[:-1])).any():
+    same = np.flatnonzero((s[1:] == s[:-1]) & (t[1:] == t[:-1]))
+    if same.size:
         # Two devices may measure the same at the same moment: the value decides, then whether it is
         # judged, not the order.
-        order = np.lexsort((rows["device"][keep], judged, value, column, time, slot))
-    slot, column, time, value = slot[order], column[order], time[order], value[order]
-    new_subject = np.r_[True, slot[1:] != slot[:-1]]
-    new_time = new_subject | np.r_[True, time[1:] != time[:-1]]
-    nth = np.cumsum(new_time) - 1
-    first = np.maximum.accumulate(np.where(new_subject, nth, 0))
-    return _Batch(slot, column, time, value, judged[order], nth - first)
+        tied = np.zeros(s.size, dtype=bool)
+        tied[same] = tied[same + 1] = True
+        which = order[tied]
+        its = rows[which if at is None else at[which]]
+        fit = (its["flags"] & _NEVER_JUDGED) == 0
+        keys = its["part"], its["device"], fit, its["value"], column[which], t[tied], s[tied]
+        order[tied] = which[np.lexsort(keys)]
+    at = order if at is None else at[order]
+    judged = (rows["flags"][at] & _NEVER_JUDGED) == 0
+    return _Batch(s, column[order], t, rows["value"][at], rows["part"][at], judged)
 
 
 def _moments(batch: _Batch) -> Iterator[IntArray]:
     """Return the rows of each subject's first moment, then of each one's second, and so on."""
-    last = int(batch.moment.max())
+    if not batch.slot.size:
+        return
+    subject = begins(batch.slot)
+    nth = np.cumsum(subject | begins(batch.time))
+    first = np.flatnonzero(subject)
+    moment: IntArray = nth - np.repeat(nth[first], np.diff(np.r_[first, nth.size]))
+    last = int(moment.max())
     if last == 0:
         yield np.arange(batch.slot.size)
         return
-    by_moment = np.argsort(batch.moment, kind="stable")
-    cuts = np.searchsorted(batch.moment[by_moment], np.arange(last + 2))
+    by_moment = by_slot(moment)
+    cuts = np.r_[0, np.cumsum(np.bincount(moment))]
     for n in range(last + 1):
         yield by_moment[cuts[n] : cuts[n + 1]]

@@ -15,7 +15,7 @@ from alerts.rules.pack import AT_HOME
 from alerts.state import activity, series
 from alerts.state.memory import Memory
 from alerts.state.subjects import States
-from alerts.state.table import FloatArray, IntArray, exact
+from alerts.state.table import BoolArray, FloatArray, IntArray, exact
 from ingest.kernel import localtime, vitals
 
 DAY_S: Final = 86_400.0
@@ -23,6 +23,7 @@ AFTER_DOOR_S: Final = 120.0
 """Motion this soon after the door is of the person who is leaving. Unsourced. [s]"""
 AFTER_FALL_S: Final = 60.0
 """Motion this soon after a fall is of the fall. Unsourced. [s]"""
+_DAY_MINUTES: Final = 1_440
 FALL_COUNTS_S: Final = 12 * 3_600.0
 """A fall longer ago is no reason to look for stillness. Unsourced. [s]"""
 
@@ -70,6 +71,8 @@ class HomeEnv(_Env):
     ) -> None:
         super().__init__(memory, slots, moment, now=now, fresh=fresh)
         self._patterned: tuple[IntArray, IntArray, FloatArray, IntArray] | None = None
+        self._local_moment: FloatArray | None = None
+        self._whether_out: tuple[BoolArray, BoolArray] | None = None
 
     def some(self, which: NDArray[np.intp]) -> HomeEnv:
         """Return the same for some of them."""
@@ -81,14 +84,33 @@ class HomeEnv(_Env):
 
     def minute(self) -> FloatArray:
         """Return the local minute of the day."""
-        return localtime.minute(self._local(self._moment)).astype(np.float64)
+        return localtime.minute(self._here()).astype(np.float64)
 
-    def again(self, at: float) -> FloatArray:
-        """Return when to look again at what isn't known: never where nothing has ever moved.
+    def when(self, minute: int) -> FloatArray:
+        """Return when it will next be that minute of the day; never too late. [s, Unix]"""
+        wait = np.mod(minute - self.minute(), _DAY_MINUTES)
+        wait = np.where(wait == 0, _DAY_MINUTES, wait) * 60.0
+        turned = self._local(self._moment + wait) - self._here() - wait  # clocks that are changed
+        return self._moment + wait - np.maximum(turned, 0.0)
 
-        The first motion wakes a home.
-        """
-        return np.where(np.isfinite(self._memory.homes.moved[self._slots]), at, np.inf)
+    def _here(self) -> FloatArray:
+        if self._local_moment is None:
+            self._local_moment = self._local(self._moment)
+        return self._local_moment
+
+    def watched(self) -> BoolArray:
+        """Return in which homes anything has ever moved."""
+        return self._out()[0]
+
+    def _out(self) -> tuple[BoolArray, BoolArray]:
+        """Return in which homes anything has ever moved, and out of which everybody has gone."""
+        if self._whether_out is None:
+            moved, door = (a[self._slots] for a in (self._memory.homes.moved,
+                                                    self._memory.homes.door))  # fmt: skip
+            watched = np.isfinite(moved)
+            out = watched & np.isfinite(door) & (door + AFTER_DOOR_S >= moved)
+            self._whether_out = watched, out
+        return self._whether_out
 
     def time_of(self, signal: Signal) -> FloatArray:
         """Return when what a signal rests on was measured, NaN where that says nothing."""
@@ -115,11 +137,9 @@ class HomeEnv(_Env):
             used = np.isfinite(homes.door[s])
             at = self._local(np.where(used, homes.door[s], 0.0))
             return np.where(used, localtime.minute(at), np.nan)
-        watched = np.isfinite(homes.moved[s])
+        watched, out = self._out()
         # time in which the hub heard nothing is no stillness
         moved = np.maximum(homes.moved[s], m.heard_since)
-        left = homes.door[s] + AFTER_DOOR_S >= homes.moved[s]
-        out = watched & np.isfinite(homes.door[s]) & left
         if signal.name == "still":
             return np.where(watched, np.where(out, 0.0, self._now - moved), np.nan)
         if signal.name == "away":
@@ -132,14 +152,12 @@ class HomeEnv(_Env):
             # too long ago to be raised, and still nothing has moved: unknown, not over
             since = np.where(self._now - fell <= FALL_COUNTS_S, since, np.nan)
             return np.where(watched, np.where(lying, since, 0.0), np.nan)
-        return self._pattern(signal, watched, out, moved)
+        return self._pattern(signal, moved)
 
-    def _pattern(
-        self, signal: Signal, watched: NDArray[np.bool_], out: NDArray[np.bool_], moved: FloatArray
-    ) -> FloatArray:
+    def _pattern(self, signal: Signal, moved: FloatArray) -> FloatArray:
         m, value = self._memory, np.full(self.size, np.nan)
         if self._patterned is None:
-            at = np.flatnonzero(watched & (m.homes.activity[self._slots] >= 0))
+            at = np.flatnonzero(self.watched() & (m.homes.activity[self._slots] >= 0))
             rows = m.homes.activity[self._slots[at]].astype(np.int64)
             local = self._local(np.full(self.size, self._now))[at]
             self._patterned = at, rows, local, localtime.day(local)
@@ -149,9 +167,13 @@ class HomeEnv(_Env):
         if signal.name == "days_known":
             value[at] = m.activity.days_known(rows)
         elif signal.name == "quiet_hours":
-            begin = self._local(moved)[at]
-            quiet = m.activity.quiet_hours(rows, np.maximum(begin, local - 2 * DAY_S), local)
-            value[at] = np.where(out[at], 0.0, quiet)
+            value[at] = 0.0
+            inside = np.flatnonzero(~self._out()[1][at])
+            at, rows, local = at[inside], rows[inside], local[inside]
+            begin = self._memory.zones.local(moved[at], m.homes.zone[self._slots[at]])
+            value[at] = m.activity.quiet_hours(
+                rows, np.maximum(begin, local - 2 * DAY_S), local
+            )  # fmt: skip
         elif signal.name == "bed_overdue":
             value[at] = self._bed_overdue(rows, local, at)
         else:
@@ -165,15 +187,19 @@ class HomeEnv(_Env):
         return value
 
     def _bed_overdue(self, rows: IntArray, local: FloatArray, at: IntArray) -> FloatArray:
-        m = self._memory
+        m, out = self._memory, np.full(at.size, np.nan)
         states = m.home_states.find(self._slots[at], vitals.BY_NAME["bed_occupied"].no)
-        known = states >= 0
-        lying = known & (m.home_states.value[np.maximum(states, 0)] > 0)
+        known = np.flatnonzero(states >= 0)
+        if not known.size:
+            return out
+        rows, local, states = rows[known], local[known], states[known]
+        lying = m.home_states.value[states] > 0
         today = localtime.day(local)
         usual = m.activity.usual_up(rows, today)
         over = np.maximum(localtime.minute(local) - usual, 0.0) * 60.0
         still_in = lying & ~m.activity.up_today(rows, today)
-        return np.where(known & ~np.isnan(usual), np.where(still_in, over, 0.0), np.nan)
+        out[known] = np.where(np.isnan(usual), np.nan, np.where(still_in, over, 0.0))
+        return out
 
     def _state(self, signal: Signal) -> FloatArray:
         m = self._memory

@@ -31,17 +31,19 @@ def heard(memory: Memory, rows: Rows, *, now: float) -> Iterator[model.Finding]:
     """Take in that devices sent something, whatever it was; tell which silences are over."""
     alive = (rows["flags"] & _NO_SIGN_OF_LIFE) == 0
     slot = memory.devices.rows(rows["device"])
-    hit = np.flatnonzero(alive & (slot >= 0))
-    if not hit.size:
+    received, quantity = np.ascontiguousarray(rows["received"]), rows["quantity"].astype(np.int64)
+    hit = alive & (slot >= 0)
+    if not hit.all():
+        slot, received, quantity = slot[hit], received[hit], quantity[hit]
+    if not slot.size:
         return
-    slot, received = slot[hit], rows["received"][hit]
     np.maximum.at(memory.devices.heard, slot, received)
     if not memory.feeds.count:
         return
-    quantity = rows["quantity"][hit].astype(np.int64)
-    inside = (quantity >= 0) & (quantity < WIDE)
-    feeds = memory.feeds.find(slot, np.where(inside, quantity, 0))
-    there = feeds >= 0
+    if quantity.min() < 0 or quantity.max() >= WIDE:
+        quantity = np.where((quantity >= 0) & (quantity < WIDE), quantity, 0)
+    feeds = memory.feeds.find(slot, quantity)
+    there = np.flatnonzero(feeds >= 0)
     feeds, received = feeds[there], received[there]
     np.maximum.at(memory.feeds.received, feeds, received)
     yield from back(memory, slot, feeds, now=now)

@@ -72,8 +72,10 @@ class Activity(Table):
         np.bitwise_or.at(self.days, rows, bit)
         np.bitwise_or.at(self.hours.reshape(-1), rows * HOURS + hour[known], bit)
 
-    def visits(self, which: int, rows: IntArray, time: FloatArray, local: FloatArray) -> None:
-        """Count visits: events apart by more than a spell; sorted by row and time.
+    def visits(self, which: int, rows: IntArray, time: FloatArray, local: FloatArray) -> BoolArray:
+        """Count visits and return which events begin one; sorted by row and time.
+
+        Visits are apart by more than a spell.
 
         An event older than the newest known of its counter is part of no new visit.
         """
@@ -90,6 +92,7 @@ class Activity(Table):
         at, times = np.unique(place, return_counts=True)
         flat[at] = np.minimum(flat[at].astype(np.int64) + times, 255)
         np.maximum.at(self.seen[:, which], rows, time)
+        return np.asarray(known)
 
     def got_up(self, rows: IntArray, local: FloatArray) -> None:
         """Take in that somebody left a bed; the first time from four in the morning counts."""
@@ -129,16 +132,16 @@ class Activity(Table):
         known = np.where(days >= PATTERN_LEAST, days, np.nan)
         out = 0.0 * known
         first = np.floor(begin / 3_600)
+        left = np.flatnonzero(end > begin)
         for step in range(2 * HOURS):  # over hours, for everybody at once
-            at = first + step
-            part = np.clip(
-                np.minimum(end, (at + 1) * 3_600) - np.maximum(begin, at * 3_600), 0, None
-            )
-            if not part.any():
+            if not left.size:
                 break
+            at = first[left] + step
+            part = np.minimum(end[left], (at + 1) * 3_600) - np.maximum(begin[left], at * 3_600)
             hour = np.mod(at, HOURS).astype(np.int64)
-            share = np.bitwise_count(self.hours[rows, hour] & before) / known
-            out = out + part / 3_600 * share
+            share = np.bitwise_count(self.hours[rows[left], hour] & before[left]) / known[left]
+            out[left] += part / 3_600 * share
+            left = left[end[left] > (at + 1) * 3_600]
         return out
 
     def on_day(self, rows: IntArray, which: int, day: IntArray) -> FloatArray:

@@ -110,6 +110,12 @@ class Memory:
         """Tell whether all these part numbers are known by name."""
         return not parts.size or all(int(p) in self.part_names for p in np.unique(parts))
 
+    def known_part(self, part: NDArray[np.integer]) -> NDArray[np.integer]:
+        """Return part numbers, 0 for those that are not known by name."""
+        if part.size and int(part.max()) < self.door_out.size:
+            return part
+        return np.where(part < self.door_out.size, part, 0)
+
     def columns_of(self, quantity: IntArray, part: IntArray) -> IntArray:
         """Return the column of each reading of a person, ``ABSENT`` where no rule reads it."""
         inside = (quantity >= 0) & (quantity < FIRST_KEY)

@@ -203,6 +203,7 @@ class Paired:
         self._keys: NDArray[np.integer[Any]] = _no_keys(64, np.uint32)
         self._rows = np.full(64, ABSENT, dtype=np.int32)
         self._used = 0
+        self._met = np.zeros(256, dtype=bool)  # small numbers that there are keys of
 
     @property
     def nbytes(self) -> int:
@@ -212,7 +213,12 @@ class Paired:
     def find(self, slots: NDArray[np.integer], small: NDArray[np.integer] | int) -> IntArray:
         """Return the row of each pair, ``ABSENT`` where there is none or the slot is absent."""
         out = np.full(slots.shape, ABSENT, dtype=np.int64)
-        if not self._used:
+        met = self._met[small]
+        if not np.any(met):
+            return out
+        if not np.all(met):
+            some = np.flatnonzero(met)
+            out[some] = self.find(slots[some], np.asarray(small)[some])
             return out
         keys = np.where(slots >= 0, slots.astype(np.int64) * 256 + small, -2)
         place, empty = self._place(keys), _empty(self._keys)
@@ -245,6 +251,7 @@ class Paired:
             self._grow(need, np.uint32 if narrow else np.int64)
         self._insert(slots.astype(np.int64) * 256 + small, rows.astype(np.int32))
         self._used = need
+        self._met[small] = True
 
     def _insert(self, keys: IntArray, rows: NDArray[np.int32]) -> None:
         place, empty = self._place(keys), _empty(self._keys)
@@ -439,6 +446,32 @@ def numbers_in(small: NDArray[np.integer]) -> IntArray:
     there = np.zeros(256, dtype=bool)
     there[small] = True
     return there.nonzero()[0]
+
+
+def by_slot(slots: NDArray[np.integer]) -> IntArray:
+    """Return the order of slots that keeps those of the same slot as they come.
+
+    A radix sort of 16 bits a pass: slots are small numbers.
+    """
+    order = np.argsort(slots.astype(np.uint16), kind="stable")
+    if slots.size and int(slots.max()) > np.iinfo(np.uint16).max:
+        high = (slots >> 16).astype(np.uint16)
+        order = order[np.argsort(high[order], kind="stable")]
+    return order
+
+
+def begins(ordered: NDArray[Any]) -> BoolArray:
+    """Return where in ordered values a new one begins."""
+    out = np.ones(ordered.size, dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=out[1:])
+    return out
+
+
+def ends(ordered: NDArray[Any]) -> BoolArray:
+    """Return where in ordered values the last of each is."""
+    out = np.ones(ordered.size, dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=out[:-1])
+    return out
 
 
 def exact(values: NDArray[np.floating]) -> FloatArray:

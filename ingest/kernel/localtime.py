@@ -40,6 +40,12 @@ class Zone:
 
     def offset(self, times: FloatArray) -> FloatArray:
         """Return the offset from UTC at each instant. [s]"""
+        if not times.size:
+            return np.zeros(times.shape)
+        ends = np.array([times.min(), times.max()])
+        first, last = np.searchsorted(self._starts, ends, side="right") - 1
+        if first == last and ends[0] <= ends[1]:  # nearly always: they are of one season
+            return np.full(times.shape, self._offsets[first])
         found = self._offsets[np.searchsorted(self._starts, times, side="right") - 1]
         return np.asarray(found, dtype=np.float64)
 
@@ -89,7 +95,8 @@ def day(local: FloatArray) -> IntArray:
 
 def minute(local: FloatArray) -> IntArray:
     """Return the minute of the local day, 0 to 1439."""
-    return (np.mod(local, DAY) // 60).astype(np.int64)
+    second = local - np.floor(local / DAY) * DAY  # as np.mod, which is much slower
+    return (second / 60.0).astype(np.int64)
 
 
 @lru_cache(maxsize=64)
