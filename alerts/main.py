@@ -13,10 +13,14 @@ import numpy as np
 from prometheus_client import start_http_server
 
 from alerts import outside, plan, ports, reader, scheduler, watch
+from alerts.delivery import configured, health
+from alerts.delivery.dispatch import Composer, Dispatcher, Pace
+from alerts.delivery.links import Links
 from alerts.policies import responses
 from alerts.rules import pack, registry
 from alerts.settings import AlertsSettings
 from alerts.storage.alarms import AlarmLog
+from alerts.storage.deliveries import Deliveries
 from alerts.storage.readings import ReadingLog
 from alerts.storage.roots import Roots
 from alerts.storage.selfcheck import SelfCheck
@@ -26,6 +30,7 @@ from alerts.storage.upkeep import Upkeep
 from ingest import telemetry
 from ingest.kernel.clock import Clock, SystemClock
 from ingest.storage.pool import Pool, open_pool
+from ingest.storage.vault import Vault
 
 _SWITCH_S = 0.0005
 """How long a thread may keep the interpreter: an alarm must not wait behind readings."""
@@ -75,8 +80,19 @@ class Alerts:
             roots, check = self._roots(pool), self._selfcheck(pool)
             pool = open_pool(url, name="alerts steps", most=2)
             stack.callback(pool.close)
-            ticker = self._ticker(upkeep, Steps(pool, answers=self._answers), roots, check)
-            loops = [self._alarm_loop(url, packs).run, self._reading_loop(url, packs).run]
+            steps = Steps(pool, answers=self._answers)
+            pool = open_pool(url, name="alerts delivery", most=4)
+            stack.callback(pool.close)
+            deliveries = Deliveries(pool)
+            ticker = self._ticker(upkeep, steps, roots, check)
+            ticker.every(
+                s.alerts_health_every_s, lambda: self._channels(upkeep, deliveries), name="channels"
+            )
+            loops = [
+                self._alarm_loop(url, packs).run,
+                self._reading_loop(url, packs).run,
+                self._dispatcher(url, deliveries).run,
+            ]
             threads = [threading.Thread(target=self._guarded, args=[loop]) for loop in loops]
             for thread in threads:
                 thread.start()
@@ -204,6 +220,36 @@ class Alerts:
                 name="deadman",
             )
         return ticker
+
+    def _dispatcher(self, url: str, deliveries: Deliveries) -> Dispatcher:
+        s = self._settings
+        secret = s.secret_key.get_secret_value() and s.require_secret()
+        return Dispatcher(
+            store=deliveries,
+            signals=lambda: Signals.open(url, "alerts_delivery"),
+            channels=configured.channels(s),
+            composer=Composer(
+                vault=Vault(secret) if secret else None,
+                links=Links(secret) if secret else None,
+                public_url=s.public_url,
+                link_s=s.delivery_link_s,
+                clock=self._clock,
+            ),
+            patience=configured.patience(s),
+            workers=s.delivery_workers,
+            pace=Pace(
+                tick=s.delivery_tick_s, lease=s.delivery_lease_s, confirm=s.delivery_confirm_s
+            ),
+            clock=self._clock,
+            rng=np.random.default_rng(),
+        )
+
+    def _channels(self, upkeep: Upkeep, deliveries: Deliveries) -> None:
+        """Tell when a channel reaches nobody any more."""
+        verdict = health.judge(
+            deliveries.failing(), now=self._clock.now(), limit_s=self._settings.delivery_broken_s
+        )
+        upkeep.tell([verdict])
 
     def _guarded(self, loop: Callable[[threading.Event], None]) -> None:
         try:

@@ -40,6 +40,30 @@ SWEEP = Histogram(
     registry=_R,
 )
 
+DELIVERIES = Counter(
+    "telecare_deliveries",
+    "Attempts to send, by what came of them: sent, again, over, dead, late, delivered, lost",
+    ["channel", "result"],
+    registry=_R,
+)
+DELIVERIES_DUE = Gauge(
+    "telecare_deliveries_due", "Messages that are due and not yet sent", ["channel"], registry=_R
+)
+SENDING = Histogram(
+    "telecare_sending_seconds",
+    "One attempt to send",
+    ["channel"],
+    buckets=(0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30),
+    registry=_R,
+)
+DELIVERY = Histogram(
+    "telecare_delivery_seconds",
+    "From being queued to having been sent, waits and quiet hours included",
+    ["channel"],
+    buckets=(0.05, 0.2, 0.5, 1, 2, 5, 15, 60, 300, 1_800, 3_600),
+    registry=_R,
+)
+
 
 def count(events: Mapping[str, int]) -> None:
     """Count what a round wrote, by kind of event."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from ingest import settings
 
 
@@ -55,6 +57,31 @@ class AlertsSettings(settings.HubSettings):
     alerts_measure_every_s: float = 3_600.0  # how big the database is
     alerts_certificates_every_s: float = 86_400.0
     alerts_publish_every_s: float = 60.0  # how often a root that is due is made, and published
+
+    # Delivery. Unsourced: safe-looking defaults that a local safety officer must confirm.
+    delivery_first_s: float = 5.0  # unsourced: until the second attempt; doubled from then on
+    delivery_longest_s: float = 300.0  # unsourced: the longest wait between attempts
+    delivery_tries: int = 5  # unsourced: failures after which the owner's next receiver takes over
+    delivery_emergency_longest_s: float = 30.0  # unsourced: the same for emergencies
+    delivery_emergency_tries: int = 2  # unsourced: about 5 s, then somebody else is told
+    delivery_give_up_s: float = 21_600.0  # unsourced: 6 h; escalation has gone on long before
+    delivery_broken_s: float = 300.0  # unsourced: a channel that reaches nobody for so long is told
+    delivery_timeout_s: float = 10.0  # of each wait for a server
+    delivery_lease_s: float = 120.0  # longer than any sending: a dispatcher that died is succeeded
+    delivery_workers: int = 4  # threads of each channel
+    delivery_tick_s: float = 1.0  # a lost notification costs at most this
+    delivery_confirm_s: float = 30.0  # how often providers are asked what became of messages
+    delivery_link_s: float = 7_200.0  # unsourced: how long a contact's link can be answered
+    delivery_console: bool = False  # development: a channel that writes to the log's place
+
+    # Delivery: the hub's own accounts and gateways. A channel without its own is not set up.
+    sms_url: SecretStr = SecretStr("")  # an Apprise URL with {address} for the telephone number
+    email_url: SecretStr = SecretStr("")  # the same with {address} for the mailbox
+    notify_api_key: SecretStr = SecretStr("")  # GOV.UK Notify
+    notify_url: str = "https://api.notifications.service.gov.uk"
+    notify_sms_template: str = ""
+    notify_email_template: str = ""
+    notify_letter_template: str = ""
 
     alerts_metrics_port: int | None = None  # off unless given
     alerts_packs_dir: Path | None = None  # local packs instead of the shipped ones

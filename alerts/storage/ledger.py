@@ -12,7 +12,7 @@ import psycopg
 
 from alerts import escalation, lifecycle, model, suppression
 from alerts.policies import responses
-from alerts.storage import events, rows
+from alerts.storage import deliveries, events, rows
 
 _OPEN = (
     f"SELECT {rows.ALERT_COLUMNS} FROM alerts.alert a"  # noqa: S608 - our own column names
@@ -199,11 +199,12 @@ class Ledger:
     def _replace_steps(
         self, cursor: psycopg.Cursor[Any], entries: Sequence[_Entry], fresh: Set[int]
     ) -> None:
-        """Stop what was due of alerts and write what is due from now on."""
+        """Stop what was due of alerts, on every channel too, and write what is due from now on."""
         changed = [e for e in entries if e.steps is not None]
         old = [e.alert.no for e in changed if e.alert.no not in fresh]
         if old:
             cursor.execute(_STOP, [old])
+            deliveries.stop(self._db, *old)
         steps = [
             (e.alert.no, d.run, d.position, d.repetition, d.kind, d.tell, e.alert.severity.rank,
              d.due_at)

@@ -1,0 +1,142 @@
+"""The alerts role as a process: it sends, is killed in the middle, tells of a broken channel."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.contract import homes, told
+from tests.contract.told import Told
+from tests.support.receivers import MailReceiver, Post, WebReceiver
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.service, pytest.mark.slow]
+ROOT = Path(__file__).parents[3]
+
+
+class Role:
+    """``python -m alerts`` processes that are ended with the test."""
+
+    def __init__(self, url: str, log: Path) -> None:
+        self._url = url
+        self._log = log
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def said(self) -> str:
+        """Return everything the processes logged."""
+        return self._log.read_text(encoding="utf-8")
+
+    def start(self) -> subprocess.Popen[bytes]:
+        env = {
+            **os.environ,
+            "TELECARE_DATABASE_URL": self._url, "TELECARE_SECRET_KEY": told.SECRET,
+            "TELECARE_ALERTS_HEALTH_EVERY_S": "0.3", "TELECARE_DELIVERY_BROKEN_S": "1",
+            "TELECARE_DELIVERY_LEASE_S": "2", "TELECARE_DELIVERY_FIRST_S": "0.3",
+            "TELECARE_DELIVERY_LONGEST_S": "0.5", "TELECARE_DELIVERY_TIMEOUT_S": "1.5",
+        }  # fmt: skip
+        with self._log.open("ab") as log:
+            process = subprocess.Popen([sys.executable, "-m", "alerts"], cwd=ROOT, env=env,
+                                       stderr=log)  # fmt: skip
+        self._running.append(process)
+        return process
+
+    def kill(self) -> None:
+        """Kill what runs, as a power cut would."""
+        for process in self._running:
+            process.send_signal(signal.SIGKILL)
+            process.wait(10)
+        self._running.clear()
+
+
+@pytest.fixture
+def here(database_url: str) -> Told:
+    return Told.make(database_url)
+
+
+@pytest.fixture
+def role(here: Told, tmp_path: Path) -> Iterator[Role]:
+    made = Role(here.url, tmp_path / "log")
+    yield made
+    made.kill()
+
+
+def tell(here: Told) -> int:
+    now = datetime.now(UTC)
+    alert = here.alert(raised_at=now)
+    here.queue(alert, now=now)
+    return alert
+
+
+def state(here: Told, alert: int) -> str:
+    return str(here.log(alert)[0]["state"])
+
+
+def test_killed_while_sending_it_sends_again_with_the_same_key_after_its_lease(
+    here: Told, role: Role, web: WebReceiver
+) -> None:
+    arrived = threading.Event()
+
+    def answer(_: Post) -> tuple[int, dict[str, str], bytes]:
+        if not arrived.is_set():
+            role.kill()  # it has arrived, and the hub will never know
+            arrived.set()
+        return 200, {}, b""
+
+    web.answer = answer
+    here.receiver("webhook", f"http://key:secret@127.0.0.1:{web.port}/")
+    role.start()
+    alert = tell(here)
+    assert arrived.wait(30)
+    role.start()
+    until(lambda: state(here, alert) == "delivered", "sent again", timeout=30)
+    assert web.keys == [here.log(alert)[0]["key"]] * 2
+
+
+def test_a_channel_that_reaches_nobody_is_an_alert_of_the_hubs_own_that_clears(
+    here: Told, role: Role, web: WebReceiver
+) -> None:
+    web.answer = lambda _: (503, {}, b"")
+    here.receiver("webhook", f"http://key:secret@127.0.0.1:{web.port}/hidden-path")
+    role.start()
+    alert = tell(here)
+
+    def broken() -> list[tuple[str, str]]:
+        with homes.connect(here.url) as db:
+            return db.execute(
+                "SELECT condition, reason FROM alerts.alert WHERE rule_id = 'hub.channel_broken'"
+            ).fetchall()
+
+    ((condition, reason),) = until(broken, "raised", timeout=30)
+    assert condition == "active"
+    assert "by webhook for" in reason
+    assert "the receiver answered 503" in reason
+    web.answer = lambda _: (200, {}, b"")
+    until(lambda: state(here, alert) == "delivered", "sent", timeout=30)
+    until(lambda: broken()[0][0] == "cleared", "cleared", timeout=15)
+    assert len(broken()) == 1
+    assert "A message was not taken" in role.said
+    for secret in ("hidden-path", "secret@", told.NHS_NUMBER, "Ada"):
+        assert secret not in role.said
+
+
+def test_what_a_mail_server_says_of_an_address_stays_out_of_the_log(
+    here: Told, role: Role, mail: MailReceiver
+) -> None:
+    mail.refuse_recipient = "550 tim@example.org is not known here"
+    here.receiver("apprise", mail.url("tim%40example.org"))
+    process = role.start()
+    alert = tell(here)
+    until(lambda: state(here, alert) == "dead", "dead", timeout=30)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(15) == 0
+    assert "the mail server refused it for good" in role.said
+    assert "tim" not in role.said.replace("timestamp", "")

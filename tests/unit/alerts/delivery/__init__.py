@@ -1,0 +1,1 @@
+"""Delivery, decided without a database or a network."""
