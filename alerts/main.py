@@ -23,6 +23,7 @@ from alerts.storage.alarms import AlarmLog
 from alerts.storage.deliveries import Deliveries
 from alerts.storage.readings import ReadingLog
 from alerts.storage.roots import Roots
+from alerts.storage.routing import Router
 from alerts.storage.selfcheck import SelfCheck
 from alerts.storage.signals import Signals
 from alerts.storage.steps import Steps
@@ -80,7 +81,10 @@ class Alerts:
             roots, check = self._roots(pool), self._selfcheck(pool)
             pool = open_pool(url, name="alerts steps", most=2)
             stack.callback(pool.close)
-            steps = Steps(pool, answers=self._answers)
+            router = Router(
+                age_s=s.alerts_teams_age_s, clock=self._clock, policies=s.alerts_policies_dir
+            )
+            steps = Steps(pool, router=router, answers=self._answers)
             pool = open_pool(url, name="alerts delivery", most=4)
             stack.callback(pool.close)
             deliveries = Deliveries(pool)

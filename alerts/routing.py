@@ -14,7 +14,7 @@ from alerts.policies import routes
 DEFAULT_TEAM_ID: Final = "hub-default"
 """The built-in team that takes what nobody else takes; it exists before anything is routed."""
 
-_SITE, _CLUSTER, _AREA, _EVERYWHERE, _ELSEWHERE = range(5)
+_SITE, _CLUSTER, _AREA, _EVERYWHERE, ELSEWHERE = range(5)
 """How near a team is to where somebody lives; the nearest that can take it does."""
 _NEAR: Final = {
     _SITE: "team on site",
@@ -166,12 +166,12 @@ def takes(team: Team, alert_class: str, severity: str) -> bool:
 def nearness(team: Team, facts: Facts) -> int:
     """Return how near a team is to somebody: 0 on site up to 4 for not serving the place."""
     if team.site_no is not None:
-        return _SITE if team.site_no == facts.site_no else _ELSEWHERE
+        return _SITE if team.site_no == facts.site_no else ELSEWHERE
     there = team.area_no is not None and team.area_no in (facts.area_no, facts.council_area_no)
     if team.area_no is not None and not there:
-        return _ELSEWHERE
+        return ELSEWHERE
     if team.cluster is not None:
-        return _CLUSTER if team.cluster == facts.cluster else _ELSEWHERE
+        return _CLUSTER if team.cluster == facts.cluster else ELSEWHERE
     return _AREA if there else _EVERYWHERE
 
 
@@ -214,7 +214,7 @@ class _Search:
 
     def _own_kind_is_open(self) -> bool:
         return any(
-            nearness(t, self.facts) < _ELSEWHERE and self.organisation.is_open(t, self.request.now)
+            nearness(t, self.facts) < ELSEWHERE and self.organisation.is_open(t, self.request.now)
             for t in self.organisation.of_kind(self.request.kind)
         )
 
@@ -231,7 +231,7 @@ class _Search:
             kind = self.request.kind if candidate.word == "kind" else candidate.word
             teams = self.organisation.of_kind(kind)
         near = sorted(((nearness(t, self.facts), t.no, t) for t in teams), key=lambda n: n[:2])
-        serving = [(t, f"{_words(t.kind)} {_NEAR[n]}") for n, _, t in near if n < _ELSEWHERE]
+        serving = [(t, f"{_words(t.kind)} {_NEAR[n]}") for n, _, t in near if n < ELSEWHERE]
         yield from serving
         if candidate.anywhere and not serving:
             for _, _, team in near:

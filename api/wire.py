@@ -165,6 +165,9 @@ class Contact(Wire):
     name: Text
     relation: Text | None = None
     phone: Phone
+    told: Literal["never", "emergencies", "always"] = Field(
+        default="emergencies", description="when messages tell them, as the person wishes"
+    )
 
 
 class Limit(Wire):

@@ -95,9 +95,12 @@ class Router:
                 response=request.severity.value,
             )
 
-    def organisation(self, db: psycopg.Connection[Any]) -> routing.Organisation:
-        """Return the organisation as it stands now."""
-        self.forget()
+    def organisation(
+        self, db: psycopg.Connection[Any], *, fresh: bool = True
+    ) -> routing.Organisation:
+        """Return the organisation as it stands now, or as it was known a little while ago."""
+        if fresh:
+            self.forget()
         return self._known(db)
 
     def facts(self, db: psycopg.Connection[Any], request: routing.Request) -> routing.Facts:

@@ -12,10 +12,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from alerts import escalation, lifecycle, model
+from alerts.delivery.ports import Owner
+from alerts.delivery.rendering import DELAYED, HELP, WAITING
 from alerts.escalation import Due, Kind, Tell
 from alerts.policies import responses
-from alerts.storage import rows
+from alerts.storage import calling, deliveries, rows
 from alerts.storage.ledger import Ledger
+from alerts.storage.routing import Router
 from ingest.storage.pool import Connection, Pool, store_errors
 
 _NAME = "steps"
@@ -60,7 +63,8 @@ WHERE a.no = ANY(%s)
 """
 _TOLD_TEAMS = """
 UPDATE alerts.alert SET told_teams = told_teams || %(team)s::bigint
-WHERE no = %(alert)s AND team_no IS DISTINCT FROM %(team)s AND NOT told_teams @> ARRAY[%(team)s]
+WHERE no = %(alert)s AND team_no IS DISTINCT FROM %(team)s::bigint
+AND NOT told_teams @> ARRAY[%(team)s::bigint]
 """
 _WITHOUT = f"""
 SELECT {rows.ALERT_COLUMNS} FROM alerts.alert a WHERE a.state <> 'closed'
@@ -76,8 +80,11 @@ WHERE state = 'pending' AND due_at <= clock_timestamp() - %s::interval
 class Steps:
     """What is due about alerts, through a pool that is shared with others."""
 
-    def __init__(self, pool: Pool, *, answers: responses.Responses | None = None) -> None:
+    def __init__(
+        self, pool: Pool, *, router: Router, answers: responses.Responses | None = None
+    ) -> None:
         self._pool = pool
+        self._router = router
         self._responses = answers
 
     def tick(self, *, now: datetime | None = None) -> int:
@@ -188,26 +195,35 @@ class Steps:
                                after.tell, alert.severity.rank, after.due_at))  # fmt: skip
             said, detail = "it came too late to page anybody", _NOTHING
             if not judged.stale:
-                said, detail = self._tell(db, alert, due, now)
+                said, detail = self._tell(db, alert, due, judged, now)
             done.append((no, "stale" if judged.stale else "done"))
             change = lifecycle.told(alert, due, judged, said=said, now=now, detail=detail)
             ledger.apply(change)
             alert = change.alert
 
     def _tell(
-        self, db: Connection, alert: model.Alert, due: Due, now: datetime
+        self, db: Connection, alert: model.Alert, due: Due, judged: escalation.Judged, now: datetime
     ) -> tuple[str, Mapping[str, Any]]:
         """Put what a step tells on its way; return what is said of it, without any name."""
-        assert due.tell is not None  # noqa: S101  (a step of a chain tells somebody)
-        return f"{_WORDS[due.tell]}: on the screen", {}
+        who = calling.called(db, self._router, alert, due, now=now)
+        step = escalation.thawed(alert.chain).steps[due.position]
+        template = WAITING if not judged.delayed else DELAYED
+        if due.tell is Tell.CONTACTS:
+            template = HELP
+        queued = deliveries.queue(
+            db, alert_no=alert.no, run=due.run, position=due.position, repetition=due.repetition,
+            urgency=alert.severity.rank, owners=[Owner(*o) for o in who.owners],
+            template=template, now=now, channels=step.channels or None,
+        )  # fmt: skip
+        if who.team is not None:
+            db.execute(_TOLD_TEAMS, {"team": who.team.no, "alert": alert.no})
+        detail: dict[str, Any] = {"messages": queued.count}
+        if who.team is not None:
+            detail["team"] = who.team.id
+        return f"{who.said} ({queued.said})", detail
 
 
 _NOTHING: Mapping[str, Any] = {}
-_WORDS: Mapping[Tell, str] = {
-    Tell.TEAM: "its team", Tell.ON_CALL: "who is on call", Tell.RAPID_RESPONSE: "rapid response",
-    Tell.CONTACTS: "the person's contacts", Tell.LAST_RESORT: "the last resort",
-    Tell.HUB: "who runs the hub",
-}  # fmt: skip
 
 
 def _due(row: Sequence[Any]) -> Due:

@@ -274,14 +274,15 @@ def _brief(person: register.Person) -> wire.PersonBrief:
 
 def _contacts(given: list[wire.Contact]) -> tuple[registration.Contact, ...]:
     return tuple(
-        registration.Contact(name=c.name, relation=c.relation, phone=c.phone) for c in given
+        registration.Contact(name=c.name, relation=c.relation, phone=c.phone, told=c.told)
+        for c in given
     )
 
 
 def _shown_contacts(person: register.Person) -> list[wire.Contact]:
     # not checked again: what an import left in the register is shown as it is
     return [
-        wire.Contact.model_construct(name=c.name, relation=c.relation, phone=c.phone)
+        wire.Contact.model_construct(name=c.name, relation=c.relation, phone=c.phone, told=c.told)
         for c in person.contacts
     ]
 

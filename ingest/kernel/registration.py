@@ -32,6 +32,9 @@ TEAM_KINDS = (
     "out_of_hours", "falls", "gp", "case_management", "social_care", "onsite_care",
 )  # fmt: skip
 
+TOLD = ("never", "emergencies", "always")
+"""When messages tell a contact; ringing them is a person's own judgement."""
+
 RISK_BANDS = ("green", "amber", "red")
 
 SEVERITIES = ("emergency", "urgent", "soon", "information")
@@ -132,6 +135,7 @@ class Contact:
     name: str
     relation: str | None
     phone: str
+    told: str = "emergencies"  # by messages, as the person wishes: one of `TOLD`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

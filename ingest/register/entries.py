@@ -82,7 +82,10 @@ REFERENCES: dict[str, Kind] = {
 
 KEYS: dict[Kind, tuple[str, ...]] = {kind: tuple(keys) for kind, keys in _SCALARS.items()}
 
-_CONTACT = {"name": _NAME, "relation": Key(fields.text), "phone": _required(fields.phone)}
+_CONTACT = {
+    "name": _NAME, "relation": Key(fields.text), "phone": _required(fields.phone),
+    "told": Key(fields.told),
+}  # fmt: skip
 _ASSIGNMENT = {
     "person": _REFERENCE, "home": _REFERENCE, "from": Key(fields.moment), "to": Key(fields.moment),
 }  # fmt: skip
@@ -269,7 +272,7 @@ class _One:
             if said["phone"] == "":
                 self.problem(("contacts", i, "phone"), "phone is empty", "a number to ring")
             if self.sound:
-                made.append(Contact(**said))
+                made.append(Contact(**{**said, "told": said["told"] or "emergencies"}))
         return tuple(made)
 
     def _limits(self, value: Any) -> dict[str, Limit] | None:

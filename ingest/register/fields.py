@@ -134,6 +134,11 @@ def risk_band(value: Any) -> str | Flaw:
     return "" if value == "" else _one_of(registration.RISK_BANDS, value, "band of risk")
 
 
+def told(value: Any) -> str | Flaw:
+    """Read when a contact is told by messages."""
+    return _one_of(registration.TOLD, value, "when a contact is told")
+
+
 def severity(value: Any) -> str | Flaw:
     """Read how bad it is what a trigger finds."""
     return _one_of(registration.SEVERITIES, value, "severity")

@@ -203,7 +203,8 @@ SELECT p.no, p.id, p.name, p.nhs_number, p.born, p.phone, p.language, p.communic
        p.scale2, p.on_oxygen, p.pregnant, p.limits, p.conditions, p.risk_band, p.triggers,
        p.registered_at,
        coalesce((SELECT jsonb_agg(jsonb_build_object(
-                     'name', c.name, 'relation', c.relation, 'phone', c.phone) ORDER BY c.rank)
+                     'name', c.name, 'relation', c.relation, 'phone', c.phone,
+                     'told', c.told) ORDER BY c.rank)
                  FROM ingest.contact c WHERE c.person_no = p.no), '[]') AS contacts
 FROM ingest.person p
 JOIN ingest.home h ON h.no = p.home_no

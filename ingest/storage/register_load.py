@@ -169,7 +169,7 @@ _MERGED: dict[Kind, LiteralString] = {
     " nullif(coalesce(n.risk_band, t.risk_band), '') AS risk_band,"
     " coalesce(n.triggers, t.triggers, '[]') AS triggers, n.contacts,"
     " n.contacts IS NOT NULL AND n.contacts <> coalesce((SELECT jsonb_agg(jsonb_build_object("
-    "'name', c.name, 'relation', c.relation, 'phone', c.phone) ORDER BY c.rank)"
+    "'name', c.name, 'relation', c.relation, 'phone', c.phone, 'told', c.told) ORDER BY c.rank)"
     " FROM ingest.contact c WHERE c.person_no = t.no), '[]') AS contacts_changed"
     " FROM said_people n JOIN ingest.home h ON h.id = n.home"
     " LEFT JOIN ingest.practice r ON r.id = n.practice"
@@ -338,8 +338,9 @@ class _Loading:
             " WHERE c.person_no = m.no AND m.contacts_changed"
         )
         self.db.execute(
-            "INSERT INTO ingest.contact (person_no, rank, name, relation, phone)"
-            " SELECT p.no, c.rank, c.item ->> 'name', c.item ->> 'relation', c.item ->> 'phone'"
+            "INSERT INTO ingest.contact (person_no, rank, name, relation, phone, told)"
+            " SELECT p.no, c.rank, c.item ->> 'name', c.item ->> 'relation', c.item ->> 'phone',"
+            " c.item ->> 'told'"
             " FROM merged_people m JOIN ingest.person p ON p.id = m.id,"
             " jsonb_array_elements(m.contacts) WITH ORDINALITY AS c (item, rank)"
             " WHERE m.contacts_changed"
@@ -672,7 +673,7 @@ def _contacts(person: registration.Person) -> str | None:
         return None
     return _json(
         [
-            {"name": c.name, "relation": c.relation or None, "phone": c.phone}
+            {"name": c.name, "relation": c.relation or None, "phone": c.phone, "told": c.told}
             for c in person.contacts
         ]
     )

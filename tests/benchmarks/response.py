@@ -20,8 +20,10 @@ import numpy as np
 import psycopg
 
 from alerts.policies import responses
+from alerts.storage.routing import Router
 from alerts.storage.steps import Steps
 from api.embedded.postgres import EmbeddedPostgres
+from ingest.kernel.clock import SystemClock
 from ingest.storage import migrate
 from ingest.storage.pool import open_pool
 from tests.support.folders import short_folder
@@ -91,7 +93,8 @@ def tick(sizes: Sizes) -> dict[str, Any]:
     """
     with filled(sizes.open_alerts) as url, psycopg.connect(url, autocommit=True) as db:
         pool = open_pool(url, name="bench", most=2)
-        steps, now = Steps(pool), datetime.now(UTC)
+        router = Router(age_s=10.0, clock=SystemClock())
+        steps, now = Steps(pool, router=router), datetime.now(UTC)
         idle, bare, busy = [], [], []
         steps.tick(now=now)
         for n in range(sizes.ticks):

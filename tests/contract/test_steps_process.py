@@ -29,7 +29,7 @@ from tests.support.clock import FixedClock
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
-CHAIN = {"team": 2, "on_call": 1, "rapid_response": 1, "contacts": 1}
+CHAIN = {"team": 2, "on_call": 1, "rapid_response": 1, "contacts": 3}
 """How often each step of an emergency comes before the last, which repeats."""
 
 
