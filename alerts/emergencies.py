@@ -1,12 +1,12 @@
 """What an alarm becomes: a new alert, another page on an open one, or a mark. Pure.
 
-Emergencies always page; only a broker's retained copy and the declared import path don't. They
-are never muted, held for a possible cancel, or too old.
+Emergencies always page; only a broker's retained copy, the declared import path and a declared test
+don't. They are never muted, held for a possible cancel, or too old.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 
@@ -38,6 +38,46 @@ def silent(alarm: Alarm) -> Silent | None:
         return Silent(reason="the broker's copy of an old message")
     if alarm.flags & Quality.IMPORTED:
         return Silent(reason="sent through the import path")
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestMode:
+    """From when to when somebody said that a device is being tested. [s, Unix]"""
+
+    no: int
+    starts: float
+    ends: float
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestCall:
+    """An alarm that is a test, and by which word; a cancel of one belongs to no mode."""
+
+    mode: TestMode | None
+
+
+def test_call(
+    alarm: Alarm,
+    modes: Sequence[TestMode],
+    *,
+    open_alert: model.Alert | None,
+    tried: Set[AlarmKey],
+) -> TestCall | None:
+    """Say by which test an alarm pages nobody; None: it is real, as all is that is in doubt.
+
+    It is a test when it was pressed and came wholly within the time. What was pressed before and
+    came late, what came at or after the end, what can't be read, and every press while an alert of
+    the same is open are real. A cancel is one only of a press that was.
+    """
+    if alarm.cancel:
+        return TestCall(mode=None) if key(alarm) in tried else None
+    if open_alert is not None or alarm.quantity == vitals.UNKNOWN_ALARM:
+        return None
+    for mode in modes:
+        if mode.starts < alarm.time < mode.ends and mode.starts < alarm.received < mode.ends:
+            return TestCall(mode=mode)
     return None
 
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from alerts.storage.routing import Router
 from alerts.storage.selfcheck import SelfCheck
 from alerts.storage.signals import Signals
 from alerts.storage.steps import Steps
+from alerts.storage.test_calls import MonthlyTests
 from alerts.storage.upkeep import Upkeep
 from ingest import telemetry
 from ingest.kernel.clock import Clock, SystemClock
@@ -78,7 +80,7 @@ class Alerts:
                 answers=self._answers,
                 policies=s.alerts_policies_dir,
             )
-            roots, check = self._roots(pool), self._selfcheck(pool)
+            roots, check, tests = self._roots(pool), self._selfcheck(pool), self._tests(pool)
             pool = open_pool(url, name="alerts steps", most=2)
             stack.callback(pool.close)
             router = Router(
@@ -88,7 +90,7 @@ class Alerts:
             pool = open_pool(url, name="alerts delivery", most=4)
             stack.callback(pool.close)
             deliveries = Deliveries(pool)
-            ticker = self._ticker(upkeep, steps, roots, check)
+            ticker = self._ticker(upkeep, steps, roots, check, tests)
             ticker.every(
                 s.alerts_health_every_s, lambda: self._channels(upkeep, deliveries), name="channels"
             )
@@ -185,8 +187,25 @@ class Alerts:
             clock=self._clock,
         )
 
+    def _tests(self, pool: Pool) -> MonthlyTests | None:
+        s = self._settings
+        if not s.alerts_test_days:
+            return None
+        return MonthlyTests(
+            pool,
+            kinds=[kind.strip() for kind in s.alerts_test_kinds.split(",")],
+            every=timedelta(days=s.alerts_test_days),
+            grace=timedelta(days=s.alerts_test_grace_days),
+            clock=self._clock,
+        )
+
     def _ticker(
-        self, upkeep: Upkeep, steps: Steps, roots: Roots, check: SelfCheck
+        self,
+        upkeep: Upkeep,
+        steps: Steps,
+        roots: Roots,
+        check: SelfCheck,
+        tests: MonthlyTests | None,
     ) -> scheduler.Ticker:
         s = self._settings
 
@@ -216,6 +235,8 @@ class Alerts:
             name="certificates", at_start=True,
         )  # fmt: skip
         ticker.every(s.alerts_health_every_s, watching.judge, name="health")
+        if tests is not None:
+            ticker.every(s.alerts_test_every_s, lambda: upkeep.tell(tests.verdicts()), name="tests")
         if url := s.deadman_url.get_secret_value():
             switch = outside.DeadMansSwitch(url, every_s=s.deadman_every_s)
             ticker.every(

@@ -34,6 +34,12 @@ class AlertsSettings(settings.HubSettings):
     alerts_lag_s: float = 60.0  # design: the hub is listening while the cursor lag is below this
     alerts_probe_age_s: float = 60.0  # unsourced: three missed probes of a gateway
 
+    # Devices that call for help are pressed once a month. Unsourced; 0 switches it off.
+    alerts_test_days: float = 31.0
+    alerts_test_grace_days: float = 7.0
+    alerts_test_kinds: str = "pendant,fall_detector"
+    alerts_test_every_s: float = 3_600.0
+
     # From where on the hub has something to say about itself. Unsourced.
     watch_steps_overdue_s: float = 60.0
     watch_tick_s: float = 60.0  # how old the last tick over the due steps may be

@@ -1,4 +1,4 @@
-"""The hub watching itself: pure decisions about its lag, hearing, ticks, room and losses."""
+"""The hub watching itself and that devices are tested: pure decisions about facts of both."""
 
 from __future__ import annotations
 
@@ -20,10 +20,22 @@ QUARANTINE_FILLING: Final = "hub.quarantine_filling"
 CLOCK_OFF: Final = "hub.clock_off"
 CERTIFICATE_ENDING: Final = "hub.certificate_ending"
 ROOTS_UNPUBLISHED: Final = "hub.roots_unpublished"
+TEST_OVERDUE: Final = "equipment.test_overdue"
 
 VITAL: Final = frozenset((READINGS_LATE, GATEWAY_SILENT, TICK_MISSED, STEPS_OVERDUE, DISK_LOW))
 """While one of these holds, somebody outside has to know: the hub may not be able to tell."""
 _GIB = 1024**3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worn:
+    """A device that calls for help, and who relies on it."""
+
+    device_no: int
+    person_no: int | None
+    dwelling_no: int
+    site: str
+    tested: float  # the last press that came, or since when one is expected; Unix seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +45,7 @@ class Verdict:
     rule_id: str
     bad: bool
     reason: str
+    about: Worn | None = None  # None: about the hub itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +145,21 @@ def judge_itself(
             ": changes to it since then could not be proved. See the log of the alerts role.",
             "Roots over the history are published again.",
         )
+
+
+def judge_test(worn: Worn, *, every: timedelta, grace: timedelta, now: datetime) -> Verdict:
+    """Judge whether a device has been tried lately: who presses it once a month knows it works."""
+    age_s = now.timestamp() - worn.tested
+    bad = age_s > (every + grace).total_seconds()
+    return Verdict(
+        rule_id=TEST_OVERDUE,
+        bad=bad,
+        about=worn,
+        reason=f"No test call and no alarm has come from it for {words.span(age_s)}; a test is due"
+        f" every {words.span(every.total_seconds())}. Put it into test mode and have it pressed."
+        if bad
+        else "It has been pressed again.",
+    )
 
 
 def _ticks(facts: ports.Facts, limits: Limits, up_s: float) -> Iterator[Verdict]:

@@ -25,7 +25,7 @@ from api.storage import (
 )
 from ingest.kernel import clock as clocks
 from ingest.kernel import ids
-from ingest.storage import readings, register
+from ingest.storage import device_tests, readings, register
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +45,7 @@ class Services:
     timeline: timeline.Timeline
     quarantine: quarantine.Quarantine
     commands: commands.Commands
+    device_tests: device_tests.DeviceTests
     organisation: organisation.Organisation
     health: health.Health
 

@@ -69,8 +69,8 @@ from api.web import views
 from ingest import telemetry
 from ingest.kernel import clock as clocks
 from ingest.kernel import errors as kernel_errors
+from ingest.storage import device_tests, readings, register, vault
 from ingest.storage import pool as pools
-from ingest.storage import readings, register, vault
 
 _STATIC = Path(__file__).parent / "static"
 _STOP_PATIENCE_S = 2
@@ -200,6 +200,7 @@ def running(config: settings.ApiSettings, *, clock: clocks.Clock) -> Iterator[de
             timeline=timeline.Timeline(pool),
             quarantine=quarantine_store.Quarantine(pool),
             commands=commands.Commands(pool),
+            device_tests=device_tests.DeviceTests(pool),
             organisation=known,
             health=health_store.Health(pool, url),
         )

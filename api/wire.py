@@ -375,6 +375,23 @@ class Observations(Wire):
     every_s: float | None = Field(default=None, description="width of the buckets, null when raw")
 
 
+class TestMode(Wire):
+    """A device is being tested: until then its alarms page nobody."""
+
+    model_config = _example({"until": "2026-01-31T08:15:00.000Z", "by": "fitter.f"})
+
+    until: Time
+    by: str
+
+
+class NewTest(Wire):
+    """For how long a device is going to be tested."""
+
+    model_config = _example({"minutes": 15})
+
+    minutes: float = Field(default=15, gt=0, le=120)
+
+
 class DeviceBrief(Wire):
     """A device below a person."""
 
@@ -397,6 +414,9 @@ class DeviceBrief(Wire):
     state: str | None = None
     battery: float | None = None
     seen_at: Time | None = None
+    test: TestMode | None = Field(
+        default=None, description="while it is being tested its alarms page nobody"
+    )
 
 
 class Person(Wire):

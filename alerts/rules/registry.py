@@ -15,10 +15,10 @@ from ingest.kernel import vitals
 
 SHIPPED = Path(__file__).parent / "packs"
 OWN = (
-    "equipment.implausible", "hub.readings_late", "hub.gateway_silent", "hub.tick_missed",
-    "hub.steps_overdue", "hub.broker_dropped", "hub.disk_low", "hub.database_growing",
-    "hub.quarantine_filling", "hub.clock_off", "hub.certificate_ending", "hub.roots_unpublished",
-    "hub.channel_broken",
+    "equipment.implausible", "equipment.test_overdue", "hub.readings_late", "hub.gateway_silent",
+    "hub.tick_missed", "hub.steps_overdue", "hub.broker_dropped", "hub.disk_low",
+    "hub.database_growing", "hub.quarantine_filling", "hub.clock_off", "hub.certificate_ending",
+    "hub.roots_unpublished", "hub.channel_broken",
 )  # fmt: skip
 """Rules the hub raises by itself: about its equipment, and about itself."""
 R = TypeVar("R", bound=pack.Rule)

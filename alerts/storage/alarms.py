@@ -15,7 +15,7 @@ import psycopg
 from alerts import emergencies, errors, model, ports, routing
 from alerts.policies import responses
 from alerts.rules import pack
-from alerts.storage import rows
+from alerts.storage import rows, test_calls
 from alerts.storage.ledger import Ledger
 from alerts.storage.routing import Router
 from ingest.kernel.clock import Clock
@@ -169,8 +169,9 @@ class AlarmLog:
         ledger = Ledger(self._db, self._responses)
         heard = [(logged, self._rule(logged.alarm)) for _, _, logged in new]
         heard = [(g, r) for g, r in heard if emergencies.silent(g.alarm) is None]
+        tests = test_calls.Calls(self._db, [g.alarm for g, _ in heard])
         if heard:
-            self._write(ledger, heard)
+            self._write(ledger, heard, tests)
         after: dict[int, int] = {}
         for writer, batch, _ in new:
             after[writer] = max(batch, after.get(writer, 0))
@@ -180,8 +181,11 @@ class AlarmLog:
         ).rowcount
         if moved != len(writers):
             raise errors.LostCursorError
+        tested = tests.write()
         ledger.write()
         counts = dict(ledger.counts)
+        if tested:
+            counts["test_call"] = tested
         if len(heard) < len(new):
             counts["silent"] = len(new) - len(heard)
         return len(new), counts
@@ -203,7 +207,10 @@ class AlarmLog:
         return emergencies.rule_for(alarm, self._rules)
 
     def _write(
-        self, ledger: Ledger, heard: Sequence[tuple[ports.LoggedAlarm, pack.AlarmRule]]
+        self,
+        ledger: Ledger,
+        heard: Sequence[tuple[ports.LoggedAlarm, pack.AlarmRule]],
+        tests: test_calls.Calls,
     ) -> None:
         ledger.lock(emergencies.episode(g.alarm, r) for g, r in heard)
         pressed, cancelled = self._kin([g.alarm for g, _ in heard])
@@ -212,6 +219,8 @@ class AlarmLog:
         for logged, rule in heard:
             alarm, episode = logged.alarm, emergencies.episode(logged.alarm, rule)
             open_alert = ledger.open(episode)
+            if tests.takes(logged, open_alert):
+                continue
             if alarm.cancel and open_alert is None and emergencies.key(alarm) in pressed:
                 open_alert = self._closed(ledger, alarm)
                 if open_alert is None:  # pressed later in this very round, or never judged

@@ -201,7 +201,7 @@ class Upkeep:
             db.execute(_HEAR, [since, now])
 
     def tell(self, verdicts: Iterable[watchdog.Verdict]) -> None:
-        """Raise, renew or clear the hub's own alerts."""
+        """Raise, renew or clear the hub's own alerts, and those about devices to be tested."""
         found = list(verdicts)
         with store_errors(), self._pool.connection() as db:
             try:
@@ -250,7 +250,7 @@ class Upkeep:
     def _alert(
         self, db: Connection, verdict: watchdog.Verdict
     ) -> tuple[model.Alert, routing.Routed]:
-        rule, now = self._rules[verdict.rule_id], self._clock.now()
+        rule, now, about = self._rules[verdict.rule_id], self._clock.now(), verdict.about
         router = Router(age_s=0.0, clock=self._clock, policies=self._policies)
         routed = router.route(
             db,
@@ -261,6 +261,9 @@ class Upkeep:
                 source=model.Source.SYSTEM,
                 rule_id=rule.id,
                 now=now,
+                person_no=about.person_no if about else None,
+                dwelling_no=about.dwelling_no if about else None,
+                site=about.site if about else None,
             ),
         )
         alert = model.Alert(
@@ -273,10 +276,10 @@ class Upkeep:
             title=rule.title,
             reason=verdict.reason,
             evidence=(),
-            person_no=None,
-            dwelling_no=None,
-            device_no=None,
-            site=None,
+            person_no=about.person_no if about else None,
+            dwelling_no=about.dwelling_no if about else None,
+            device_no=about.device_no if about else None,
+            site=about.site if about else None,
             raised_at=now,
             reading_at=None,
             late=False,
@@ -302,4 +305,6 @@ class Upkeep:
 
 
 def _episode(verdict: watchdog.Verdict) -> str:
+    if verdict.about is not None:
+        return f"device:{verdict.about.device_no}/{verdict.rule_id}"
     return f"hub/{verdict.rule_id}"

@@ -90,6 +90,29 @@ def credentials(hub: deps.Hub, who: deps.CredentialIssuer, device: str) -> wire.
     return _credentials(made)
 
 
+@router.post("/devices/{device}/test", summary="Test a device")
+def begin_test(
+    hub: deps.Hub, who: deps.DeviceWriter, device: str, body: wire.NewTest | None = None
+) -> wire.Device:
+    """Say that a device is being tested: its alarms get their receipts and page nobody.
+
+    It ends by itself, after two hours at the latest however often it is prolonged; what is pressed
+    before or after, or while an alert of the same is open, is real.
+    """
+    found, now = _known(hub, device), hub.clock.now()
+    until = now + timedelta(minutes=(body or wire.NewTest()).minutes)
+    hub.device_tests.begin(found.no, until=until, by=who.username, now=now)
+    return _tested(hub, who, found, "devices.test", now)
+
+
+@router.delete("/devices/{device}/test", summary="End a test")
+def end_test(hub: deps.Hub, who: deps.DeviceWriter, device: str) -> wire.Device:
+    """Say that a device is no longer tested: from now on every press is real."""
+    found, now = _known(hub, device), hub.clock.now()
+    hub.device_tests.end(found.no, by=who.username, now=now)
+    return _tested(hub, who, found, "devices.test_end", now)
+
+
 @router.post("/devices/{device}/commands", status_code=202, summary="Tell a device to do something")
 def command(hub: deps.Hub, who: deps.Commander, device: str, body: wire.NewCommand) -> wire.Command:
     """Put a command on its way. Past its expiry it isn't carried out any more."""
@@ -164,7 +187,23 @@ def _members(device: register.Device) -> dict[str, Any]:
         "state": state.state if state else None,
         "battery": state.battery if state else None,
         "seen_at": state.seen_at if state else None,
+        "test": None
+        if device.test_until is None
+        else wire.TestMode(until=device.test_until, by=device.test_by or ""),
     }
+
+
+def _tested(
+    hub: deps.Services, who: security.Principal, found: register.Device, action: str, now: datetime
+) -> wire.Device:
+    deps.seen(
+        hub,
+        who,
+        action,
+        people=_wearers(found, now) or [None],
+        subject=ids.public("device", found.no),
+    )
+    return shown(_known(hub, ids.public("device", found.no)))
 
 
 def _register(

@@ -151,6 +151,8 @@ class Device:
     cadence: Mapping[str, float]
     has_credentials: bool
     registered_at: datetime
+    test_until: datetime | None  # while it is being tested: presses page nobody
+    test_by: str | None
     assignments: tuple[Assignment, ...]  # newest first
     state: State | None  # None: never heard of
 
@@ -216,10 +218,13 @@ _DEVICE = """
 SELECT d.no, s.id AS site, d.name, d.kind, d.model, d.place, d.cadence,
        d.password_hash IS NOT NULL AS has_credentials, d.registered_at,
        t.state, t.seen_at, t.at, t.battery, t.rssi, t.firmware,
-       t.cadence AS own_cadence, t.clock_skew_s
+       t.cadence AS own_cadence, t.clock_skew_s, x.until AS test_until, x.by AS test_by
 FROM ingest.device d
 JOIN ingest.site s ON s.no = d.site_no
 LEFT JOIN ingest.device_state t ON t.device_no = d.no
+LEFT JOIN LATERAL (SELECT until, by FROM ingest.device_test
+    WHERE device_no = d.no AND ended_at IS NULL AND until > now()
+    ORDER BY no DESC LIMIT 1) x ON true
 """
 
 _ASSIGNMENTS = """

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alerts import emergencies, model, routing, words
 from alerts.model import Condition, Severity, State
@@ -154,3 +156,48 @@ def test_an_alarm_that_can_not_be_put_into_words_pages_all_the_same(time: float)
     assert change.page
     assert change.alert.severity is Severity.EMERGENCY
     assert "could not be put into words" in change.alert.reason
+
+
+MODE = emergencies.TestMode(no=1, starts=NOW - 60, ends=NOW + 60, by="fitter.f")
+
+
+@given(pressed=st.floats(-120, 120), travelled=st.floats(0, 120))
+def test_a_press_is_a_test_only_when_it_was_made_and_came_wholly_within_the_time(
+    pressed: float, travelled: float
+) -> None:
+    alarm = replace(ALARM, time=NOW + pressed, received=NOW + pressed + travelled)
+    call = emergencies.test_call(alarm, [MODE], open_alert=None, tried=set())
+    inside = all(MODE.starts < at < MODE.ends for at in (alarm.time, alarm.received))
+    assert (call is not None) == inside
+
+
+@pytest.mark.parametrize(
+    ("changes", "modes"),
+    [
+        ({}, []),
+        ({"time": MODE.starts}, [MODE]),
+        ({"received": MODE.ends}, [MODE]),
+        ({"time": float("nan")}, [MODE]),
+        ({"quantity": vitals.UNKNOWN_ALARM}, [MODE]),
+        ({"cancel": True}, [MODE]),
+    ],
+)
+def test_what_is_in_doubt_is_real(
+    changes: dict[str, object], modes: list[emergencies.TestMode]
+) -> None:
+    alarm = replace(ALARM, **changes)  # type: ignore[arg-type]
+    assert emergencies.test_call(alarm, modes, open_alert=None, tried=set()) is None
+
+
+def test_a_press_on_an_open_alert_is_real_also_while_the_device_is_tested() -> None:
+    alert = emergencies.judge(ALARM, scene(ALARM)).alert
+    assert emergencies.test_call(ALARM, [MODE], open_alert=alert, tried=set()) is None
+    assert emergencies.test_call(ALARM, [MODE], open_alert=None, tried=set()) is not None
+
+
+def test_only_the_cancel_of_a_test_call_belongs_to_the_test() -> None:
+    cancel = replace(ALARM, cancel=True)
+    tried = {emergencies.key(ALARM)}
+    assert emergencies.test_call(cancel, [], open_alert=None, tried=tried) is not None
+    other = replace(cancel, alarm_id="other")
+    assert emergencies.test_call(other, [MODE], open_alert=None, tried=tried) is None

@@ -133,3 +133,11 @@ def test_every_verdict_is_a_rule_that_a_folder_of_packs_must_have() -> None:
     assert ids >= watchdog.VITAL
     for rule_id in ids:
         assert isinstance(registry.load().rules[rule_id], pack.Rule)
+
+
+@pytest.mark.parametrize(("days", "overdue"), [(0.0, False), (38.0, False), (38.01, True)])
+def test_a_device_is_overdue_once_month_and_grace_are_over(days: float, overdue: bool) -> None:
+    tested = (NOW - timedelta(days=days)).timestamp()
+    worn = watchdog.Worn(device_no=1, person_no=2, dwelling_no=3, site="s", tested=tested)
+    verdict = watchdog.judge_test(worn, every=timedelta(days=31), grace=timedelta(days=7), now=NOW)
+    assert (verdict.bad, verdict.about) == (overdue, worn)
