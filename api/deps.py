@@ -18,6 +18,7 @@ from api.storage import (
     accounts,
     audit,
     commands,
+    commissioning,
     health,
     organisation,
     quarantine,
@@ -46,6 +47,7 @@ class Services:
     quarantine: quarantine.Quarantine
     commands: commands.Commands
     device_tests: device_tests.DeviceTests
+    commissioning: commissioning.Commissioning
     organisation: organisation.Organisation
     health: health.Health
 

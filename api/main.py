@@ -42,6 +42,7 @@ from api.routes import (
     auth,
     devices,
     health,
+    homes,
     observations,
     organisation,
     patients,
@@ -53,6 +54,7 @@ from api.storage import (
     audit,
     board,
     commands,
+    commissioning,
     listener,
     timeline,
 )
@@ -79,6 +81,7 @@ _JSON = (
     alerts.router,
     auth.router,
     devices.router,
+    homes.router,
     observations.router,
     organisation.router,
     patients.router,
@@ -201,6 +204,7 @@ def running(config: settings.ApiSettings, *, clock: clocks.Clock) -> Iterator[de
             quarantine=quarantine_store.Quarantine(pool),
             commands=commands.Commands(pool),
             device_tests=device_tests.DeviceTests(pool),
+            commissioning=commissioning.Commissioning(pool),
             organisation=known,
             health=health_store.Health(pool, url),
         )

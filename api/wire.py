@@ -514,6 +514,42 @@ class TimelineItem(Wire):
 # -- devices
 
 
+class CommissioningItem(Wire):
+    """One thing to be seen to before a home is relied on."""
+
+    model_config = _example(
+        {"what": "heard", "about": "device_4", "done": True, "said": "Heard within a day"}
+    )
+
+    what: str
+    about: str = Field(description="the home, patient or device")
+    done: bool | None = Field(description="null: not known")
+    said: str
+
+
+class Commissioning(Wire):
+    """Whether a home is ready to be relied on."""
+
+    model_config = _example(
+        {
+            "home": "home_9",
+            "ready": False,
+            "items": [
+                {
+                    "what": "tested",
+                    "about": "device_4",
+                    "done": False,
+                    "said": "Never pressed in test mode",
+                }
+            ],
+        }
+    )
+
+    home: str
+    ready: bool = Field(description="nothing is missing; what isn't known is no hindrance")
+    items: list[CommissioningItem]
+
+
 class NewDevice(Wire):
     """A device to register: worn by a person, or shared by a home."""
 

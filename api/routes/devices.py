@@ -15,6 +15,7 @@ from ingest.storage import register
 
 router = APIRouter(tags=["devices"])
 
+_SHORTLY = wire.NewTest()
 _ORIGIN = registration.Origin(file="", line=0)
 
 
@@ -92,7 +93,7 @@ def credentials(hub: deps.Hub, who: deps.CredentialIssuer, device: str) -> wire.
 
 @router.post("/devices/{device}/test", summary="Test a device")
 def begin_test(
-    hub: deps.Hub, who: deps.DeviceWriter, device: str, body: wire.NewTest | None = None
+    hub: deps.Hub, who: deps.DeviceWriter, device: str, body: wire.NewTest = _SHORTLY
 ) -> wire.Device:
     """Say that a device is being tested: its alarms get their receipts and page nobody.
 
@@ -100,7 +101,7 @@ def begin_test(
     before or after, or while an alert of the same is open, is real.
     """
     found, now = _known(hub, device), hub.clock.now()
-    until = now + timedelta(minutes=(body or wire.NewTest()).minutes)
+    until = now + timedelta(minutes=body.minutes)
     hub.device_tests.begin(found.no, until=until, by=who.username, now=now)
     return _tested(hub, who, found, "devices.test", now)
 
