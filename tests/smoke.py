@@ -15,7 +15,9 @@ import httpx
 import psycopg
 
 from firmware_sim import registration, scenarios
-from tests.support import pack_homes, watching
+from tests.support import pack_homes, response_chain, watching
+from tests.support.folders import short_folder
+from tests.support.receivers import WebReceiver
 from tests.support.whole_hub import WholeHub, simulate, whole_hub
 
 PEOPLE = 20
@@ -100,7 +102,9 @@ def prepare(hub: WholeHub) -> str:
     return str(file)
 
 
-def latency(hub: WholeHub, nurse: httpx.Client, found: Findings) -> dict[str, float]:
+def latency(
+    hub: WholeHub, sink: WebReceiver, nurse: httpx.Client, found: Findings
+) -> dict[str, float]:
     """Press a pendant for each person and time it to the nurse's stream. [ms]"""
     devices = {d["device"]: d["id"] for d in _all(nurse, "/devices", site="smoke")}
     watcher = watching.Watcher(nurse)
@@ -118,6 +122,7 @@ def latency(hub: WholeHub, nurse: httpx.Client, found: Findings) -> dict[str, fl
     told = sum(any(k.endswith(":received") for k in p.receipts) for p in pendants)
     found.expect("every pendant is told that it was received", told == PEOPLE, told)
     _act(nurse, found, pendants[0], names[0])
+    half_way(sink, nurse, pendants[1], names[1], found)
     for pendant in pendants:
         pendant.stop()
     watcher.stop()
@@ -148,6 +153,49 @@ def _act(nurse: httpx.Client, found: Findings, pendant: watching.Pendant, device
     found.expect(
         "its pendant hears of each step", states == {"received", "acknowledged", "closed"}, states
     )
+
+
+def half_way(
+    sink: WebReceiver, nurse: httpx.Client, pendant: watching.Pendant, device: str, found: Findings
+) -> None:
+    """Press again and acknowledge once who is on call has been told: nobody else is."""
+    alert = next(a for a in _all(nurse, "/alerts") if a["device"] == device)
+    before = response_chain.got(sink, alert["id"])
+    pendant.press("again")
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if response_chain.got(sink, alert["id"])["on_call"] > before["on_call"]:
+            break
+        time.sleep(0.05)
+    now = nurse.get(f"/alerts/{alert['id']}").json()
+    taken = nurse.post(
+        f"/alerts/{alert['id']}/acknowledge", json={"expected_version": now["version"]}
+    )
+    quiet = response_chain.settled(sink, alert["id"], 4.0)  # rapid response would come at three
+    counts = response_chain.got(sink, alert["id"]) - before
+    found.expect("acknowledging half-way stops it on all channels",
+                 taken.status_code == 200 and quiet and set(counts) == {"team", "on_call"},
+                 dict(counts))  # fmt: skip
+
+
+def whole_chain(
+    hub: WholeHub, sink: WebReceiver, alert: str, receipts: Mapping[str, int], found: Findings
+) -> None:
+    """Look whether a fall that nobody answered told everybody, step by step, each once."""
+    sent = {**response_chain.WHOLE, "hub": 1}
+    del sent["last_resort"]  # that is the operator, who has no receiver here, and the hub's own
+    deadline = time.monotonic() + response_chain.ENDS_S + 5
+    while time.monotonic() < deadline:
+        told = response_chain.once(response_chain.told(hub.environment, alert))
+        got = response_chain.once(response_chain.got(sink, alert))
+        got["contacts"] = response_chain.texts(hub.environment, sink, alert)
+        if told == response_chain.WHOLE and got == sent:
+            break
+        time.sleep(0.2)
+    found.expect("a fall that nobody answers walks the whole chain, each step once",
+                 told == response_chain.WHOLE, told)  # fmt: skip
+    found.expect("and each of them was sent a message", got == sent, got)
+    found.expect("its pendant is told that it was received", receipts.get("received"), receipts)
 
 
 def unregistered(hub: WholeHub, operator: httpx.Client, found: Findings) -> None:
@@ -269,12 +317,17 @@ def run() -> dict[str, Any]:
     """Run everything and return what ``make smoke`` prints."""
     began = time.monotonic()
     found = Findings()
-    with whole_hub() as hub:
+    sink = WebReceiver().start()
+    with (
+        short_folder("tc-policies-") as policies,
+        whole_hub(response_chain.settings(policies, sink)) as hub,
+    ):
         homes = prepare(hub)
+        response_chain.listen(hub.environment, sink)
         with ThreadPoolExecutor() as together:
             clients = list(together.map(hub.login, ("nurse", "operator", "equipment")))
         nurse, operator, _ = clients
-        ms = latency(hub, nurse, found)
+        ms = latency(hub, sink, nurse, found)
         found.expect("a press is on the nurses' screen within a second", 0 < ms["p99"] < 1000, ms)
         unregistered(hub, operator, found)
         reports = played(hub, homes)
@@ -296,12 +349,16 @@ def run() -> dict[str, Any]:
         of_site = Counter((a["site"], a["rule"]["id"]) for a in alerts)
         found.expect("the fall at night pages", of_site["night-fall", "fall"] == 1, counts)
         found.expect("falling oxygen becomes an early warning", of_site["copd", "news2"], counts)
+        fall = next((a["id"] for a in alerts if a["site"] == "night-fall"
+                     and a["rule"]["id"] == "fall"), "alert_0")  # fmt: skip
+        whole_chain(hub, sink, fall, reports["night_fall"].get("receipts", {}), found)
         quarantined = quarantined_garbage(hub)
         found.expect("garbage lies in the quarantine with reasons", quarantined >= 5, quarantined)
         ready = httpx.get(f"{hub.url}/readyz", timeout=5)
         found.expect("the hub is still well", ready.status_code == 200, ready.text[:200])
         if not found.ok:
             print(hub.said(), file=sys.stderr)
+    sink.stop()
     return {
         "ok": found.ok,
         "seconds": round(time.monotonic() - began, 1),
