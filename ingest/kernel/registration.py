@@ -13,16 +13,21 @@ from typing import Any, Literal
 
 from ingest.kernel.vitals import Quantity
 
-Kind = Literal["areas", "practices", "teams", "sites", "homes", "people", "devices"]
+Kind = Literal[
+    "areas", "practices", "sites", "teams", "members", "shifts", "homes", "people", "caseloads",
+    "devices",
+]  # fmt: skip
 
 KINDS: tuple[Kind, ...] = (
-    "areas", "practices", "teams", "sites", "homes", "people", "devices",
+    "areas", "practices", "sites", "teams", "members", "shifts", "homes", "people", "caseloads",
+    "devices",
 )  # fmt: skip
 """In the order in which one may refer to the one before."""
 
 Counted = Literal[
-    "areas", "practices", "teams", "sites", "homes", "people", "devices", "assignments"
-]
+    "areas", "practices", "sites", "teams", "members", "shifts", "homes", "people", "caseloads",
+    "devices", "assignments",
+]  # fmt: skip
 
 COUNTED: tuple[Counted, ...] = (*KINDS, "assignments")
 """What a report counts."""
@@ -34,6 +39,28 @@ TEAM_KINDS = (
 
 TOLD = ("never", "emergencies", "always")
 """When messages tell a contact; ringing them is a person's own judgement."""
+
+AREA_KINDS = ("health", "council")
+
+ALERT_CLASSES = (
+    "telecare", "safety", "clinical", "activity", "environment", "equipment", "referral", "carer",
+    "hub",
+)  # fmt: skip
+"""What teams may take: the classes of alerts."""
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday")
+"""On which hours hold; on a bank holiday those of "holiday" instead of the weekday's."""
+
+HOLIDAYS = ("GB-ENG", "GB-NIR", "GB-SCT", "GB-WLS")
+"""Lists of bank holidays."""
+
+DUTIES = ("duty", "on_call", "leave")
+
+CASELOAD_ROLES = ("virtual_ward", "key_worker", "community_matron", "specialist")
+"""Why somebody has a person on their caseload; who is asked first stands first."""
+
+PLACES_OF_CARE = ("home", "care_home", "hospice", "hospital")
+"""Where somebody near the end of life wishes to be cared for."""
 
 RISK_BANDS = ("green", "amber", "red")
 
@@ -75,10 +102,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Area:
-    """A part of the country that teams serve."""
+    """A part of the country that teams serve: of the health service, or of a council."""
 
     id: str
     name: str
+    kind: str | None = None
     origin: Origin = field(compare=False)
 
 
@@ -89,19 +117,94 @@ class Practice:
     id: str
     name: str
     area: str | None
+    cluster: str | None = None
     origin: Origin = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hours:
+    """Open from a clock time to another, on some days; over midnight where it ends no later."""
+
+    days: tuple[str, ...]  # of DAYS, in their order
+    start: str  # "08:00"
+    end: str  # up to "24:00"
+
+    def said(self) -> dict[str, Any]:
+        """Return it as files, the API and the database spell it."""
+        return {"days": list(self.days), "from": self.start, "to": self.end}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Team:
-    """People who answer alerts."""
+    """People who answer alerts: where, what, and in which hours."""
 
     id: str
     name: str
     kind: str
     area: str | None
     phone: str | None
+    site: str | None = None  # the on-site team of one site
+    cluster: str | None = None
+    professions: tuple[str, ...] | None = None
+    classes: tuple[str, ...] | None = None  # (): what is usual for its kind
+    severities: tuple[str, ...] | None = None  # (): all
+    hours: tuple[Hours, ...] | None = None  # (): always open
+    timezone: str | None = None
+    holidays: str | None = None
+    fallback: str | None = None
+    capacity: int | None = None
     origin: Origin = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """Somebody of a team."""
+
+    team: str
+    name: str
+    account: str | None
+    profession: str | None
+    rank: int | None
+    origin: Origin = field(compare=False)
+
+    @property
+    def id(self) -> str:
+        """Return what tells members apart."""
+        return f"{self.team}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """A time that a member works, can be called, or is away."""
+
+    team: str
+    member: str
+    start: datetime
+    end: datetime
+    duty: str
+    instead_of: str | None  # the member whose shift is taken over
+    origin: Origin = field(compare=False)
+
+    @property
+    def id(self) -> str:
+        """Return what tells shifts apart."""
+        return f"{self.team}/{self.member}/{self.start.isoformat()}/{self.duty}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caseload:
+    """Who looks after a person: a team, or the team of an account."""
+
+    person: str
+    role: str
+    team: str | None
+    account: str | None
+    origin: Origin = field(compare=False)
+
+    @property
+    def id(self) -> str:
+        """Return what tells entries apart."""
+        return f"{self.person}/{self.role}/{self.team or ''}/{self.account or ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +216,7 @@ class Site:
     area: str | None
     timezone: str | None
     onboarding_password: str | None = field(repr=False)
+    council_area: str | None = None
     origin: Origin = field(compare=False)
 
 
@@ -221,6 +325,7 @@ class Person:
     conditions: tuple[str, ...] | None = field(repr=False)  # of ingest.kernel.conditions
     risk_band: str | None = field(repr=False)  # an empty text: not assessed
     triggers: tuple[Trigger, ...] | None = field(repr=False)
+    place_of_care: str | None = field(default=None, repr=False)  # an empty text: no such wish
     origin: Origin = field(compare=False)
 
 
@@ -271,10 +376,13 @@ class Registration:
 
     areas: tuple[Area, ...] = ()
     practices: tuple[Practice, ...] = ()
-    teams: tuple[Team, ...] = ()
     sites: tuple[Site, ...] = ()
+    teams: tuple[Team, ...] = ()
+    members: tuple[Member, ...] = ()
+    shifts: tuple[Shift, ...] = ()
     homes: tuple[Home, ...] = ()
     people: tuple[Person, ...] = ()
+    caseloads: tuple[Caseload, ...] = ()
     devices: tuple[Device, ...] = ()
     problems: tuple[Problem, ...] = ()
     # ids of entries that are left out because something is wrong with them: who refers to one

@@ -21,12 +21,13 @@ from ingest.register.source import Source
 _CONTACT = re.compile(r"contact([1-9][0-9]?)_(name|relation|phone)")
 _LIMIT = re.compile(r"limit_(\w+)_(low|high)")
 _CADENCE = re.compile(r"cadence_(\w+)")
-_OWN_KIND = {"devices": "device_kind", "teams": "team_kind"}
+_OWN_KIND = {"devices": "device_kind", "teams": "team_kind", "areas": "area_kind"}
 _TABLES = frozenset({"contacts", "limits", "cadence", "assignments", "triggers"})
 _COLUMNS = {
     "people": ("contact1_name", "contact1_relation", "contact1_phone", "limit_spo2_low"),
     "devices": ("device_kind", "cadence_heart_rate"),
     "teams": ("team_kind",),
+    "areas": ("area_kind",),
 }
 """Examples of columns that stand for what TOML nests, for messages."""
 

@@ -46,15 +46,28 @@ _NAME = _required(fields.words)
 _REFERENCE = Key(fields.identifier)
 _NESTED = Key(lambda value: value)  # read by its own function
 _SCALARS: dict[Kind, dict[str, Key]] = {
-    "areas": {"id": _ID, "name": _NAME},
-    "practices": {"id": _ID, "name": _NAME, "area": _REFERENCE},
-    "teams": {
-        "id": _ID, "name": _NAME, "kind": _required(fields.team_kind), "area": _REFERENCE,
-        "phone": Key(fields.phone),
+    "areas": {"id": _ID, "name": _NAME, "kind": Key(fields.area_kind)},
+    "practices": {
+        "id": _ID, "name": _NAME, "area": _REFERENCE, "cluster": Key(fields.cluster),
     },
     "sites": {
-        "id": _ID, "name": _NAME, "area": _REFERENCE, "timezone": Key(fields.timezone),
-        "onboarding_password": Key(fields.password),
+        "id": _ID, "name": _NAME, "area": _REFERENCE, "council_area": _REFERENCE,
+        "timezone": Key(fields.timezone), "onboarding_password": Key(fields.password),
+    },
+    "teams": {
+        "id": _ID, "name": _NAME, "kind": _required(fields.team_kind), "area": _REFERENCE,
+        "site": _REFERENCE, "cluster": Key(fields.cluster), "phone": Key(fields.phone),
+        "professions": _NESTED, "classes": _NESTED, "severities": _NESTED, "hours": _NESTED,
+        "timezone": Key(fields.timezone), "holidays": Key(fields.holiday_list),
+        "fallback": Key(fields.fallback), "capacity": Key(fields.count),
+    },
+    "members": {
+        "team": _ID, "name": _NAME, "account": Key(fields.text),
+        "profession": Key(fields.profession), "rank": Key(fields.count),
+    },
+    "shifts": {
+        "team": _ID, "member": _NAME, "from": _required(fields.moment),
+        "to": _required(fields.moment), "duty": Key(fields.duty), "instead_of": Key(fields.words),
     },
     "homes": {
         "id": _ID, "site": _ID, "address": Key(fields.text), "access_notes": Key(fields.text),
@@ -66,7 +79,11 @@ _SCALARS: dict[Kind, dict[str, Key]] = {
         "communication": Key(fields.text), "practice": _REFERENCE, "scale2": Key(fields.boolean),
         "on_oxygen": Key(fields.boolean), "pregnant": Key(fields.boolean), "contacts": _NESTED,
         "limits": _NESTED, "conditions": _NESTED, "risk_band": Key(fields.risk_band),
-        "triggers": _NESTED,
+        "triggers": _NESTED, "place_of_care": Key(fields.place_of_care),
+    },
+    "caseloads": {
+        "person": _ID, "role": _required(fields.caseload_role), "team": _REFERENCE,
+        "account": Key(fields.words),
     },
     "devices": {
         "id": _required(fields.device_name), "site": _ID, "kind": Key(fields.device_kind),
@@ -76,7 +93,8 @@ _SCALARS: dict[Kind, dict[str, Key]] = {
     },
 }  # fmt: skip
 REFERENCES: dict[str, Kind] = {
-    "area": "areas", "practice": "practices", "site": "sites", "home": "homes", "person": "people",
+    "area": "areas", "council_area": "areas", "practice": "practices", "site": "sites",
+    "team": "teams", "home": "homes", "person": "people",
 }  # fmt: skip
 """Keys that name another entry, and its kind."""
 
@@ -94,7 +112,16 @@ _TRIGGER = {
     "when": _required(fields.words), "clear": Key(fields.text), "for": Key(fields.text),
 }  # fmt: skip
 _BETWEEN = re.compile(r"[;\s]+")
+_HOURS = {
+    "days": _required(fields.days), "from": _required(fields.clock), "to": _required(fields.clock),
+}  # fmt: skip
 _BOUNDS = {"low": Key(fields.number), "high": Key(fields.number)}
+
+_WORDS: dict[str, Reader] = {
+    "professions": fields.profession, "classes": fields.alert_class,
+    "severities": fields.severity,
+}  # fmt: skip
+"""Keys of a team that hold several words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,10 +145,13 @@ class Entries:
 
     areas: list[registration.Area] = field(default_factory=list)
     practices: list[registration.Practice] = field(default_factory=list)
-    teams: list[registration.Team] = field(default_factory=list)
     sites: list[registration.Site] = field(default_factory=list)
+    teams: list[registration.Team] = field(default_factory=list)
+    members: list[registration.Member] = field(default_factory=list)
+    shifts: list[registration.Shift] = field(default_factory=list)
     homes: list[registration.Home] = field(default_factory=list)
     people: list[registration.Person] = field(default_factory=list)
+    caseloads: list[registration.Caseload] = field(default_factory=list)
     devices: list[DeviceEntry] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     flawed: set[tuple[Kind, str]] = field(default_factory=set)
@@ -216,8 +246,42 @@ class _One:
             self.into.practices.append(registration.Practice(**said, origin=self.record.origin()))
 
     def _teams(self, said: dict[str, Any]) -> None:
+        said["hours"] = self._hours(said["hours"])
+        for key, read in _WORDS.items():
+            said[key] = self._words(said[key], key, read)
         if self.sound:
             self.into.teams.append(registration.Team(**said, origin=self.record.origin()))
+
+    def _members(self, said: dict[str, Any]) -> None:
+        if self.sound:
+            self.into.members.append(registration.Member(**said, origin=self.record.origin()))
+
+    def _shifts(self, said: dict[str, Any]) -> None:
+        start, end = said["from"], said["to"]
+        if start is not None and end is not None and start >= end:
+            self.problem(("to",), "to is not after from", "an end later than the start")
+        if said["instead_of"] is not None and said["duty"] == "leave":
+            self.problem(("instead_of",), "leave is not taken instead of somebody", "a shift is")
+        if self.sound:
+            self.into.shifts.append(
+                registration.Shift(
+                    team=said["team"],
+                    member=said["member"],
+                    start=start,
+                    end=end,
+                    duty=said["duty"] or "duty",
+                    instead_of=said["instead_of"],
+                    origin=self.record.origin(),
+                )
+            )
+
+    def _caseloads(self, said: dict[str, Any]) -> None:
+        if (said["team"] is None) == (said["account"] is None):
+            self.problem(
+                (), "names not one of team and account", "a team, or the account of a member"
+            )
+        if self.sound:
+            self.into.caseloads.append(registration.Caseload(**said, origin=self.record.origin()))
 
     def _sites(self, said: dict[str, Any]) -> None:
         if self.sound:
@@ -300,25 +364,55 @@ class _One:
         return made
 
     def _conditions(self, value: Any) -> tuple[str, ...] | None:
-        """Read names out of a list, or out of a text in which they stand one after another."""
+        made = self._words(value, "conditions", fields.condition, example='["copd", "frailty"]')
+        return None if made is None else conditions.in_order(made)
+
+    def _words(
+        self, value: Any, key: str, read: Reader, *, example: str = "[]"
+    ) -> tuple[str, ...] | None:
+        """Read words out of a list, or out of a text in which they stand one after another."""
         if value is None:
             return None
-        path: Path = ("conditions",)
+        path: Path = (key,)
         if isinstance(value, str):
             given = [(path, name) for name in _BETWEEN.split(value) if name]
         elif isinstance(value, list):
             given = [((*path, i), name) for i, name in enumerate(value)]
         else:
-            self.problem(path, "conditions must be a list", 'for example ["copd", "frailty"]')
+            self.problem(path, f"{key} must be a list", f"for example {example}")
             return None
         made: list[str] = []
         for at, name in given:
-            read = fields.condition(name)
-            if isinstance(read, Flaw):
-                self.problem(at, read.what, read.allowed)
+            word = read(name)
+            if isinstance(word, Flaw):
+                self.problem(at, word.what, word.allowed)
             else:
-                made.append(read)
-        return conditions.in_order(made)
+                made.append(word)
+        return tuple(dict.fromkeys(made))
+
+    def _hours(self, value: Any) -> tuple[registration.Hours, ...] | None:
+        """Read hours out of one text, or out of a list of tables."""
+        if value is None:
+            return None
+        if isinstance(value, str):
+            read = fields.hours(value)
+            if isinstance(read, Flaw):
+                self.problem(("hours",), f"hours: {read.what}", read.allowed)
+                return None
+            return read
+        made: list[registration.Hours] = []
+        for i, item in enumerate(self._items(value, "hours")):
+            path: Path = ("hours", i)
+            before = len(self.into.problems)
+            said = self.table(item, _HOURS, path)
+            wrong = fields.hours_problem(said["from"] or "")
+            if wrong:
+                self.problem((*path, "from"), wrong, "a time before the end of the day")
+            if len(self.into.problems) == before:
+                made.append(
+                    registration.Hours(days=said["days"], start=said["from"], end=said["to"])
+                )
+        return tuple(made)
 
     def _triggers(self, value: Any) -> tuple[Trigger, ...] | None:
         if value is None:
@@ -426,6 +520,8 @@ def identity(record: Record) -> str:
     own = record.values.get("id")
     if record.kind == "devices":
         return f"{record.values.get('site')}/{own}"
+    if record.kind == "members":
+        return f"{record.values.get('team')}/{record.values.get('name')}"
     return str(own)
 
 
@@ -433,7 +529,7 @@ def _name(path: Path) -> str:
     """Return what a nested table is called in messages."""
     names = {
         "contacts": "a contact", "assignments": "an assignment", "limits": "a limit",
-        "triggers": "a trigger",
+        "triggers": "a trigger", "hours": "hours",
     }  # fmt: skip
     return f"{names.get(str(path[0]), path[0])}: " if path else ""
 

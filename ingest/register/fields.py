@@ -31,6 +31,9 @@ _LONGEST_TEXT = 1_000
 _SHORTEST_PASSWORD, _LONGEST_PASSWORD = 12, 200  # unsourced
 _LONGEST_CADENCE_S = 31 * 86_400  # unsourced: a month
 _OLDEST_BIRTH = date(1900, 1, 1)
+_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00")
+_HOURS = re.compile(r"(\D.*?)\s+(\d+:\d+)\s*-\s*(\d+:\d+)")
+_MOST_COUNTED = 10_000
 _BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 
 
@@ -113,6 +116,116 @@ def device_kind(value: Any) -> str | Flaw:
 def team_kind(value: Any) -> str | Flaw:
     """Read what sort of team it is."""
     return _one_of(registration.TEAM_KINDS, value, "kind of team")
+
+
+def area_kind(value: Any) -> str | Flaw:
+    """Read whose area it is."""
+    return _one_of(registration.AREA_KINDS, value, "kind of area")
+
+
+def alert_class(value: Any) -> str | Flaw:
+    """Read a class of alerts."""
+    return _one_of(registration.ALERT_CLASSES, value, "class of alerts")
+
+
+def profession(value: Any) -> str | Flaw:
+    """Read what somebody is by training, a word of one's own."""
+    if value == "" or (isinstance(value, str) and _DEVICE_KIND.fullmatch(value)):
+        return str(value)
+    return Flaw(f"{quoted(value)} is no profession", 'a-z, 0-9, - and _, such as "nurse"')
+
+
+def cluster(value: Any) -> str | Flaw:
+    """Read the name of a cluster of practices; an empty text takes it back."""
+    return "" if value == "" else identifier(value)
+
+
+def holiday_list(value: Any) -> str | Flaw:
+    """Read which bank holidays hold; an empty text is none."""
+    return "" if value == "" else _one_of(registration.HOLIDAYS, value, "list of bank holidays")
+
+
+def fallback(value: Any) -> str | Flaw:
+    """Read the id of the team that stands in; an empty text takes it back."""
+    return "" if value == "" else identifier(value)
+
+
+def duty(value: Any) -> str | Flaw:
+    """Read what sort of shift it is."""
+    return _one_of(registration.DUTIES, value, "duty")
+
+
+def caseload_role(value: Any) -> str | Flaw:
+    """Read why somebody has a person on their caseload."""
+    return _one_of(registration.CASELOAD_ROLES, value, "role")
+
+
+def place_of_care(value: Any) -> str | Flaw:
+    """Read where a person wishes to be cared for; an empty text is no such wish."""
+    return "" if value == "" else _one_of(registration.PLACES_OF_CARE, value, "place of care")
+
+
+def count(value: Any) -> int | Flaw:
+    """Read how many, or a rank: a whole number from 1."""
+    allowed = f"a whole number, 1 to {_MOST_COUNTED}"
+    read = number(value)
+    if isinstance(read, Flaw) or not read.is_integer() or not 1 <= read <= _MOST_COUNTED:
+        return Flaw(f"{quoted(value)} is no such number", allowed)
+    return int(read)
+
+
+def clock(value: Any) -> str | Flaw:
+    """Read a time by the wall clock."""
+    if isinstance(value, str) and _CLOCK.fullmatch(value):
+        return value
+    return Flaw(f"{quoted(value)} is no clock time", 'hours and minutes, from "00:00" to "24:00"')
+
+
+def days(value: Any) -> tuple[str, ...] | Flaw:
+    """Read days: ``mon-fri``, ``sat, sun``, ``holiday``, or a list of them."""
+    given = re.split(r"[\s,]+", value.strip()) if isinstance(value, str) else value
+    allowed = f'{", ".join(registration.DAYS)}, and from one to another as "mon-fri"'
+    if not isinstance(given, list) or not given:
+        return Flaw("must be days", allowed)
+    found: set[str] = set()
+    for one in given:
+        first, dash, last = one.lower().partition("-") if isinstance(one, str) else ("", "", "")
+        if first not in registration.DAYS or (dash and last not in registration.DAYS[:7]):
+            return Flaw(f"{quoted(one)} is no day", allowed)
+        start = registration.DAYS.index(first)
+        end = registration.DAYS.index(last) if dash else start
+        if end < start or (dash and first == "holiday"):
+            return Flaw(f"{quoted(one)} runs backwards", allowed)
+        found.update(registration.DAYS[start : end + 1])
+    return tuple(d for d in registration.DAYS if d in found)
+
+
+def hours(value: str) -> tuple[registration.Hours, ...] | Flaw:
+    """Read hours out of one text: ``mon-fri 08:00-22:00; sat 08:30-13:00``, or ``always``."""
+    allowed = 'such as "mon-fri 08:00-22:00; sat 08:30-13:00", or "always"'
+    if value.strip().lower() in ("", "always"):
+        return ()
+    made: list[registration.Hours] = []
+    for part in value.split(";"):
+        found = _HOURS.fullmatch(part.strip())
+        if found is None:
+            return Flaw(f"{quoted(part.strip())} are no hours", allowed)
+        on = days(found[1])
+        if isinstance(on, Flaw):
+            return Flaw(on.what, allowed)
+        for at in (found[2], found[3]):
+            if not _CLOCK.fullmatch(at):
+                return Flaw(f"{quoted(at)} is no clock time", allowed)
+        wrong = hours_problem(found[2])
+        if wrong:
+            return Flaw(wrong, allowed)
+        made.append(registration.Hours(days=on, start=found[2], end=found[3]))
+    return tuple(made)
+
+
+def hours_problem(start: str) -> str:
+    """Say what is wrong with hours whose times are sound, an empty text for nothing."""
+    return "24:00 is an end, not a beginning" if start == "24:00" else ""
 
 
 def place(value: Any) -> str | Flaw:

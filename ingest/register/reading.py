@@ -56,21 +56,27 @@ def _join(found: entries.Entries, problems: list[Problem]) -> Registration:
     problems += found.problems
     areas = _once("areas", found.areas, problems)
     practices = _once("practices", found.practices, problems)
-    teams = _once("teams", found.teams, problems)
     sites = _once("sites", found.sites, problems)
+    teams = _once("teams", found.teams, problems)
+    members = _once("members", found.members, problems)
+    shifts = _once("shifts", found.shifts, problems)
     homes = _once("homes", found.homes, problems)
     people = _once("people", found.people, problems)
     _nhs_numbers_once(people, problems)
+    caseloads = _once("caseloads", found.caseloads, problems)
     devices = _devices(found.devices, problems, found)
     order = {file: i for i, file in enumerate(dict.fromkeys(p.file for p in problems))}
     problems.sort(key=lambda p: (order[p.file], p.line))
     return Registration(
         areas=areas,
         practices=practices,
-        teams=teams,
         sites=sites,
+        teams=teams,
+        members=members,
+        shifts=shifts,
         homes=homes,
         people=people,
+        caseloads=caseloads,
         devices=devices,
         problems=tuple(problems),
         flawed=frozenset(found.flawed),

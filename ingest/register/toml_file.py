@@ -13,6 +13,9 @@ from ingest.register import fields, toml_lines
 from ingest.register.record import OWN, Record
 from ingest.register.source import Source
 
+_INNER: dict[registration.Kind, tuple[registration.Kind, ...]] = {"teams": ("members", "shifts")}
+_OWNER: dict[registration.Kind, str] = {"teams": "team"}
+"""Kinds that may be nested in another, and the key that names it."""
 _PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -47,7 +50,16 @@ def _records(
     source: Source, kind: registration.Kind, items: list[dict[str, Any]], lines: list[Any]
 ) -> Iterator[Record]:
     for values, at in zip(items, lines, strict=True):
+        inner = {key: values.pop(key) for key in _INNER.get(kind, ()) if _tables(values.get(key))}
         yield Record(kind=kind, file=source.name, line=at[OWN], values=values, lines=at)
+        for key, tables in inner.items():
+            # entries of their own that stand with the one they belong to
+            owned = [{_OWNER[kind]: values.get("id"), **table} for table in tables]
+            yield from _records(source, key, owned, at[key])
+
+
+def _tables(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
 def _unknown(source: Source, key: str, at: Any) -> Problem:

@@ -46,8 +46,9 @@ def load(db: Connection, said: Registration, *, vault: Vault, check: bool) -> Re
         # One loading at a time, and nobody else writing these tables meanwhile: what is compared
         # here must still hold when it is written. Readers are not held up.
         db.execute(
-            "LOCK TABLE ingest.area, ingest.practice, alerts.team, ingest.site, ingest.home,"
-            " ingest.person, ingest.contact, ingest.device, ingest.assignment"
+            "LOCK TABLE ingest.area, ingest.practice, ingest.site, alerts.team, alerts.member,"
+            " alerts.shift, ingest.home, ingest.person, ingest.contact, alerts.caseload,"
+            " ingest.device, ingest.assignment"
             " IN SHARE ROW EXCLUSIVE MODE"
         )
         loading = _Loading(db, said, vault)
@@ -84,20 +85,31 @@ class _Target:
 _TARGETS: dict[Kind, _Target] = {
     t.kind: t
     for t in (
-        _Target(kind="areas", table=("ingest", "area"), keys=("id",), columns=("name",)),
+        _Target(kind="areas", table=("ingest", "area"), keys=("id",), columns=("name", "kind")),
         _Target(
             kind="practices", table=("ingest", "practice"), keys=("id",),
-            columns=("name", "area_no"),
-        ),
-        # The alerts package owns this table but stands above this one, so that it can't be asked;
-        # a registration is one transaction, so that it can't be left to others either.
-        _Target(
-            kind="teams", table=("alerts", "team"), keys=("id",),
-            columns=("name", "kind", "area_no", "phone"),
+            columns=("name", "area_no", "cluster"),
         ),
         _Target(
             kind="sites", table=("ingest", "site"), keys=("id",),
-            columns=("name", "area_no", "timezone", "onboarding_hash"),
+            columns=("name", "area_no", "council_area_no", "timezone", "onboarding_hash"),
+        ),
+        # The alerts package owns these tables but stands above this one, so that it can't be asked;
+        # a registration is one transaction, so that it can't be left to others either.
+        _Target(
+            kind="teams", table=("alerts", "team"), keys=("id",),
+            columns=(
+                "name", "kind", "area_no", "site_no", "cluster", "phone", "professions", "classes",
+                "severities", "hours", "timezone", "holidays", "fallback", "capacity",
+            ),
+        ),
+        _Target(
+            kind="members", table=("alerts", "member"), keys=("team_no", "name"),
+            columns=("account", "profession", "rank"),
+        ),
+        _Target(
+            kind="shifts", table=("alerts", "shift"), keys=("member_no", "starts", "duty"),
+            columns=("team_no", "ends"),
         ),
         _Target(
             kind="homes", table=("ingest", "home"), keys=("id",),
@@ -108,8 +120,12 @@ _TARGETS: dict[Kind, _Target] = {
             columns=(
                 "home_no", "practice_no", "name", "nhs_number", "born", "phone", "language",
                 "communication", "scale2", "on_oxygen", "pregnant", "limits", "conditions",
-                "risk_band", "triggers",
+                "risk_band", "triggers", "place_of_care",
             ),
+        ),
+        _Target(
+            kind="caseloads", table=("alerts", "caseload"),
+            keys=("person_no", "role", "team_no", "account"), columns=(),
         ),
         _Target(
             kind="devices", table=("ingest", "device"), keys=("site_no", "name"),
@@ -120,15 +136,22 @@ _TARGETS: dict[Kind, _Target] = {
 
 # What a copied entry says, its place in the registration (n) first.
 _SAID: dict[str, LiteralString] = {
-    "areas": "n int, id text, name text",
-    "practices": "n int, id text, name text, area text",
-    "teams": "n int, id text, name text, kind text, area text, phone text",
-    "sites": "n int, id text, name text, area text, timezone text, onboarding_hash text",
+    "areas": "n int, id text, name text, kind text",
+    "practices": "n int, id text, name text, area text, cluster text",
+    "sites": "n int, id text, name text, area text, council_area text, timezone text,"
+    " onboarding_hash text",
+    "teams": "n int, id text, name text, kind text, area text, site text, cluster text,"
+    " phone text, professions text[], classes text[], severities text[], hours jsonb,"
+    " timezone text, holidays text, fallback text, capacity int",
+    "members": "n int, team text, name text, account text, profession text, rank int",
+    "shifts": "n int, team text, member text, starts timestamptz, ends timestamptz, duty text,"
+    " instead_of text",
     "homes": "n int, id text, site text, address bytea, access_notes bytea, key_safe bytea",
     "people": "n int, id text, home text, practice text, name text, nhs_number text, born date,"
     " phone text, language text, communication text, scale2 boolean, on_oxygen boolean,"
     " pregnant boolean, limits jsonb, conditions text[], risk_band text, triggers jsonb,"
-    " contacts jsonb",
+    " place_of_care text, contacts jsonb",
+    "caseloads": "n int, person text, role text, team text, account text",
     "devices": "n int, site text, name text, kind text, model text, password_hash text,"
     " cadence jsonb, place text",
     "assignments": "n int, position int, person text, home text, starts timestamptz,"
@@ -138,19 +161,50 @@ _SAID: dict[str, LiteralString] = {
 
 # What the register shall hold: a null was not said and keeps what is there, '' clears it.
 _MERGED: dict[Kind, LiteralString] = {
-    "areas": "SELECT n.n, t.no, n.id, n.name FROM said_areas n"
+    "areas": "SELECT n.n, t.no, n.id, n.name, coalesce(n.kind, t.kind, 'health') AS kind"
+    " FROM said_areas n"
     " LEFT JOIN ingest.area t ON t.id = n.id",
-    "practices": "SELECT n.n, t.no, n.id, n.name, coalesce(a.no, t.area_no) AS area_no"
+    "practices": "SELECT n.n, t.no, n.id, n.name, coalesce(a.no, t.area_no) AS area_no,"
+    " nullif(coalesce(n.cluster, t.cluster), '') AS cluster"
     " FROM said_practices n LEFT JOIN ingest.area a ON a.id = n.area"
     " LEFT JOIN ingest.practice t ON t.id = n.id",
     "teams": "SELECT n.n, t.no, n.id, n.name, n.kind, coalesce(a.no, t.area_no) AS area_no,"
-    " nullif(coalesce(n.phone, t.phone), '') AS phone"
+    " coalesce(s.no, t.site_no) AS site_no,"
+    " nullif(coalesce(n.cluster, t.cluster), '') AS cluster,"
+    " nullif(coalesce(n.phone, t.phone), '') AS phone,"
+    " coalesce(n.professions, t.professions, '{}') AS professions,"
+    " nullif(coalesce(n.classes, t.classes), '{}') AS classes,"
+    " nullif(coalesce(n.severities, t.severities), '{}') AS severities,"
+    " coalesce(n.hours, t.hours, '[]') AS hours,"
+    " coalesce(n.timezone, t.timezone, 'Europe/London') AS timezone,"
+    " nullif(coalesce(n.holidays, t.holidays), '') AS holidays,"
+    " nullif(coalesce(n.fallback, t.fallback), '') AS fallback,"
+    " coalesce(n.capacity, t.capacity) AS capacity"
     " FROM said_teams n LEFT JOIN ingest.area a ON a.id = n.area"
+    " LEFT JOIN ingest.site s ON s.id = n.site"
     " LEFT JOIN alerts.team t ON t.id = n.id",
+    "members": "SELECT n.n, t.no, m.no AS team_no, n.name,"
+    " nullif(coalesce(n.account, t.account), '') AS account,"
+    " nullif(coalesce(n.profession, t.profession), '') AS profession,"
+    " coalesce(n.rank, t.rank, 1)::smallint AS rank"
+    " FROM said_members n JOIN alerts.team m ON m.id = n.team"
+    " LEFT JOIN alerts.member t ON t.team_no = m.no AND t.name = n.name",
+    "shifts": "SELECT n.n, t.no, m.no AS team_no, b.no AS member_no, n.starts, n.ends, n.duty"
+    " FROM said_shifts n JOIN alerts.team m ON m.id = n.team"
+    " JOIN alerts.member b ON b.team_no = m.no AND b.name = n.member"
+    " LEFT JOIN alerts.shift t"
+    " ON t.member_no = b.no AND t.starts = n.starts AND t.duty = n.duty",
+    "caseloads": "SELECT n.n, t.no, p.no AS person_no, n.role, m.no AS team_no, n.account"
+    " FROM said_caseloads n JOIN ingest.person p ON p.id = n.person"
+    " LEFT JOIN alerts.team m ON m.id = n.team"
+    " LEFT JOIN alerts.caseload t ON t.person_no = p.no AND t.role = n.role"
+    " AND t.team_no IS NOT DISTINCT FROM m.no AND t.account IS NOT DISTINCT FROM n.account",
     "sites": "SELECT n.n, t.no, n.id, n.name, coalesce(a.no, t.area_no) AS area_no,"
+    " coalesce(c.no, t.council_area_no) AS council_area_no,"
     " coalesce(n.timezone, t.timezone, 'Europe/London') AS timezone,"
     " coalesce(n.onboarding_hash, t.onboarding_hash) AS onboarding_hash"
     " FROM said_sites n LEFT JOIN ingest.area a ON a.id = n.area"
+    " LEFT JOIN ingest.area c ON c.id = n.council_area"
     " LEFT JOIN ingest.site t ON t.id = n.id",
     "homes": "SELECT n.n, t.no, n.id, s.no AS site_no, n.address, n.access_notes, n.key_safe"
     " FROM said_homes n JOIN ingest.site s ON s.id = n.site"
@@ -167,7 +221,8 @@ _MERGED: dict[Kind, LiteralString] = {
     " coalesce(n.limits, t.limits, '{}') AS limits,"
     " coalesce(n.conditions, t.conditions, '{}') AS conditions,"
     " nullif(coalesce(n.risk_band, t.risk_band), '') AS risk_band,"
-    " coalesce(n.triggers, t.triggers, '[]') AS triggers, n.contacts,"
+    " coalesce(n.triggers, t.triggers, '[]') AS triggers,"
+    " nullif(coalesce(n.place_of_care, t.place_of_care), '') AS place_of_care, n.contacts,"
     " n.contacts IS NOT NULL AND n.contacts <> coalesce((SELECT jsonb_agg(jsonb_build_object("
     "'name', c.name, 'relation', c.relation, 'phone', c.phone, 'told', c.told) ORDER BY c.rank)"
     " FROM ingest.contact c WHERE c.person_no = t.no), '[]') AS contacts_changed"
@@ -186,11 +241,17 @@ _MERGED: dict[Kind, LiteralString] = {
 # kind, key, the kind referred to, and the entries whose reference leads nowhere
 _REFERENCES: tuple[tuple[str, str, Kind, LiteralString], ...] = (
     ("practices", "area", "areas", "ingest.area"),
-    ("teams", "area", "areas", "ingest.area"),
     ("sites", "area", "areas", "ingest.area"),
+    ("sites", "council_area", "areas", "ingest.area"),
+    ("teams", "area", "areas", "ingest.area"),
+    ("teams", "site", "sites", "ingest.site"),
+    ("members", "team", "teams", "alerts.team"),
+    ("shifts", "team", "teams", "alerts.team"),
     ("homes", "site", "sites", "ingest.site"),
     ("people", "home", "homes", "ingest.home"),
     ("people", "practice", "practices", "ingest.practice"),
+    ("caseloads", "person", "people", "ingest.person"),
+    ("caseloads", "team", "teams", "alerts.team"),
     ("devices", "site", "sites", "ingest.site"),
     ("assignments", "person", "people", "ingest.person"),
     ("assignments", "home", "homes", "ingest.home"),
@@ -198,7 +259,8 @@ _REFERENCES: tuple[tuple[str, str, Kind, LiteralString], ...] = (
 
 _TABLES: dict[Kind, LiteralString] = {to: table for _, _, to, table in _REFERENCES}
 _CALLED: dict[Kind, str] = {
-    "areas": "area", "practices": "practice", "sites": "site", "homes": "home", "people": "person",
+    "areas": "area", "practices": "practice", "sites": "site", "teams": "team", "homes": "home",
+    "people": "person",
 }  # fmt: skip
 
 
@@ -217,8 +279,9 @@ class _Loading:
     def run(self, *, check: bool) -> Report:
         self._open_one()
         steps: dict[Kind, Any] = {
-            "areas": self._areas, "practices": self._practices, "teams": self._teams,
-            "sites": self._sites, "homes": self._homes, "people": self._people,
+            "areas": self._areas, "practices": self._practices, "sites": self._sites,
+            "teams": self._teams, "members": self._members, "shifts": self._shifts,
+            "homes": self._homes, "people": self._people, "caseloads": self._caseloads,
             "devices": self._devices,
         }  # fmt: skip
         for kind, step in steps.items():
@@ -246,21 +309,118 @@ class _Loading:
     # -- kinds --------------------------------------------------------------------------------
 
     def _areas(self) -> None:
-        self._copy("areas", ((n, a.id, a.name) for n, a in enumerate(self.said.areas)))
+        self._copy("areas", ((n, a.id, a.name, a.kind) for n, a in enumerate(self.said.areas)))
         self._merge("areas")
 
     def _practices(self) -> None:
         self._copy(
-            "practices", ((n, p.id, p.name, p.area) for n, p in enumerate(self.said.practices))
+            "practices",
+            ((n, p.id, p.name, p.area, p.cluster) for n, p in enumerate(self.said.practices)),
         )
         self._merge("practices")
 
     def _teams(self) -> None:
         self._copy(
             "teams",
-            ((n, t.id, t.name, t.kind, t.area, t.phone) for n, t in enumerate(self.said.teams)),
-        )
+            (
+                (
+                    n, t.id, t.name, t.kind, t.area, t.site, t.cluster, t.phone,
+                    _list(t.professions), _list(t.classes), _list(t.severities),
+                    None if t.hours is None else json.dumps([h.said() for h in t.hours]),
+                    t.timezone, t.holidays, t.fallback, t.capacity,
+                )
+                for n, t in enumerate(self.said.teams)
+            ),
+        )  # fmt: skip
         self._merge("teams")
+        # a team may name one that stands after it
+        found = self.db.execute(
+            "SELECT n.n, n.fallback FROM said_teams n WHERE nullif(n.fallback, '') IS NOT NULL"
+            " AND NOT EXISTS (SELECT FROM alerts.team t WHERE t.id = n.fallback) ORDER BY n.n"
+        ).fetchall()
+        self._not_registered(
+            registration.Reference(
+                to="teams", id=name, key="fallback", origin=self._origin("teams", n, 0)
+            )
+            for n, name in found
+        )
+
+    def _members(self) -> None:
+        self._copy(
+            "members",
+            (
+                (n, m.team, m.name, m.account, m.profession, m.rank)
+                for n, m in enumerate(self.said.members)
+            ),
+        )
+        self._merge("members")
+
+    def _shifts(self) -> None:
+        self._copy(
+            "shifts",
+            (
+                (n, s.team, s.member, s.start, s.end, s.duty, s.instead_of)
+                for n, s in enumerate(self.said.shifts)
+            ),
+        )
+        self._merge("shifts")
+        for key in ("member", "instead_of"):
+            column = sql.Identifier("n", key)
+            for n, team, name in self.db.execute(
+                sql.SQL(
+                    "SELECT n.n, m.id, {0} FROM said_shifts n JOIN alerts.team m ON m.id = n.team"
+                    " WHERE {0} IS NOT NULL AND NOT EXISTS (SELECT FROM alerts.member b"
+                    " WHERE b.team_no = m.no AND b.name = {0}) ORDER BY n.n"
+                ).format(column)
+            ).fetchall():
+                if ("members", f"{team}/{name}") not in self.said.flawed:
+                    self._problem(
+                        self.said.shifts[n].origin, key, f'{key} "{name}" is not in team "{team}"',
+                        "the name of a member in these files or in the register",
+                    )  # fmt: skip
+        self._swaps()
+
+    def _swaps(self) -> None:
+        """Let shifts take over those of others, which may stand in the same files."""
+        self.db.execute(
+            "CREATE TEMP TABLE swapped ON COMMIT DROP AS SELECT x.n, s.no,"
+            " s.swapped_from AS was, n.instead_of, (SELECT o.no FROM alerts.shift o"
+            " JOIN alerts.member b ON b.no = o.member_no WHERE b.team_no = x.team_no"
+            " AND b.name = n.instead_of AND o.duty <> 'leave' AND o.no <> s.no"
+            " AND o.starts <= x.starts AND o.ends > x.starts"
+            " ORDER BY o.starts DESC, o.no LIMIT 1) AS of"
+            " FROM merged_shifts x JOIN said_shifts n ON n.n = x.n JOIN alerts.shift s"
+            " ON s.member_no = x.member_no AND s.starts = x.starts AND s.duty = x.duty"
+            " WHERE n.instead_of IS NOT NULL"
+        )
+        for n, name in self.db.execute(
+            "SELECT n, instead_of FROM swapped WHERE of IS NULL ORDER BY n"
+        ).fetchall():
+            self._problem(
+                self.said.shifts[n].origin, "instead_of",
+                f'"{name}" has no shift at its beginning to take over',
+                "a shift of that member that has begun by then",
+            )  # fmt: skip
+        changed = self.db.execute(
+            "UPDATE alerts.shift s SET swapped_from = x.of FROM swapped x"
+            " WHERE s.no = x.no AND x.was IS DISTINCT FROM x.of RETURNING x.n"
+        ).fetchall()
+        old = {
+            row[0] for row in self.db.execute("SELECT n FROM merged_shifts WHERE no IS NOT NULL")
+        }
+        again, count = sum(n in old for (n,) in changed), self.counts["shifts"]
+        self.counts["shifts"] = Count(
+            created=count.created,
+            updated=count.updated + again,
+            unchanged=max(count.unchanged - again, 0),
+        )
+
+    def _caseloads(self) -> None:
+        self._copy(
+            "caseloads",
+            ((n, c.person, c.role, c.team, c.account) for n, c in enumerate(self.said.caseloads)),
+        )
+        self._merge("caseloads")
 
     def _sites(self) -> None:
         rows = self.db.execute(
@@ -272,7 +432,7 @@ class _Loading:
         self._copy(
             "sites",
             (
-                (n, s.id, s.name, s.area, s.timezone, hashes.get(s.id))
+                (n, s.id, s.name, s.area, s.council_area, s.timezone, hashes.get(s.id))
                 for n, s in enumerate(self.said.sites)
             ),
         )
@@ -313,7 +473,7 @@ class _Loading:
                     n, p.id, p.home, p.practice, p.name, p.nhs_number, p.born, p.phone, p.language,
                     p.communication, p.scale2, p.on_oxygen, p.pregnant, _limits(p),
                     None if p.conditions is None else list(p.conditions), p.risk_band,
-                    _triggers(p), _contacts(p),
+                    _triggers(p), p.place_of_care, _contacts(p),
                 )
                 for n, p in enumerate(self.said.people)
             ),
@@ -515,7 +675,6 @@ class _Loading:
         target = _TARGETS[kind]
         merged, table = sql.Identifier(f"merged_{kind}"), sql.Identifier(*target.table)
         columns = sql.SQL(", ").join(map(sql.Identifier, target.columns))
-        keys = sql.SQL(", ").join(map(sql.Identifier, target.keys))
         self.db.execute(
             sql.SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS {}").format(
                 merged, sql.SQL(_MERGED[kind])
@@ -523,7 +682,7 @@ class _Loading:
         )
         self.db.execute(sql.SQL("ANALYZE {}").format(merged))
         differs = sql.SQL("ROW({}) IS DISTINCT FROM ROW({})").format(
-            _of("t", target.columns), _of("m", target.columns)
+            _of("t", target.columns or target.keys), _of("m", target.columns or target.keys)
         )
         also = sql.SQL(" OR m.contacts_changed" if kind == "people" else "")
         changed = self.db.execute(
@@ -540,15 +699,17 @@ class _Loading:
                 " WHERE t.no = m.no AND t.nhs_number IS DISTINCT FROM m.nhs_number"
                 " AND t.nhs_number IS NOT NULL"
             )
-        self.db.execute(
-            sql.SQL("UPDATE {} t SET ({}) = ROW({}) FROM {} m WHERE t.no = m.no AND {}").format(
-                table, columns, _of("m", target.columns), merged, differs
+        if target.columns:
+            self.db.execute(
+                sql.SQL("UPDATE {} t SET ({}) = ROW({}) FROM {} m WHERE t.no = m.no AND {}").format(
+                    table, columns, _of("m", target.columns), merged, differs
+                )
             )
-        )
+        written = sql.SQL(", ").join(map(sql.Identifier, (*target.keys, *target.columns)))
         created = self.db.execute(
-            sql.SQL(
-                "INSERT INTO {} ({}, {}) SELECT {}, {} FROM {} WHERE no IS NULL ORDER BY n"
-            ).format(table, keys, columns, keys, columns, merged)
+            sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} WHERE no IS NULL ORDER BY n").format(
+                table, written, written, merged
+            )
         ).rowcount
         total = len(getattr(self.said, kind))
         self.counts[kind] = Count(
@@ -656,6 +817,10 @@ def _hashes(given: Iterable[tuple[Any, str | None]], stored: Mapping[Any, str]) 
 
 def _json(value: Any) -> str | None:
     return None if value is None else json.dumps(value, sort_keys=True)
+
+
+def _list(words: Sequence[str] | None) -> list[str] | None:
+    return None if words is None else list(words)
 
 
 def _limits(person: registration.Person) -> str | None:
