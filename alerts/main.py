@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from prometheus_client import start_http_server
 
-from alerts import outside, plan, ports, reader, scheduler, watch
+from alerts import outside, plan, ports, reader, scheduler, watch, watchdog
 from alerts.delivery import configured, health
 from alerts.delivery.dispatch import Composer, Dispatcher, Pace
 from alerts.delivery.links import Links
@@ -24,6 +24,7 @@ from alerts.storage.alarms import AlarmLog
 from alerts.storage.deliveries import Deliveries
 from alerts.storage.readings import ReadingLog
 from alerts.storage.roots import Roots
+from alerts.storage.rotas import Rotas
 from alerts.storage.routing import Router
 from alerts.storage.selfcheck import SelfCheck
 from alerts.storage.signals import Signals
@@ -90,7 +91,9 @@ class Alerts:
             pool = open_pool(url, name="alerts delivery", most=4)
             stack.callback(pool.close)
             deliveries = Deliveries(pool)
+            rotas = Rotas(pool, clock=self._clock)
             ticker = self._ticker(upkeep, steps, roots, check, tests)
+            ticker.every(s.alerts_rotas_every_s, lambda: self._rotas(upkeep, rotas), name="rotas")
             ticker.every(
                 s.alerts_health_every_s, lambda: self._channels(upkeep, deliveries), name="channels"
             )
@@ -198,6 +201,10 @@ class Alerts:
             grace=timedelta(days=s.alerts_test_grace_days),
             clock=self._clock,
         )
+
+    def _rotas(self, upkeep: Upkeep, rotas: Rotas) -> None:
+        """Tell of teams whose rota has nobody now."""
+        upkeep.tell(watchdog.judge_rotas(rotas.found(), now=self._clock.now()))
 
     def _ticker(
         self,

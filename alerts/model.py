@@ -69,6 +69,14 @@ class AlertClass(enum.StrEnum):
     HUB = "hub"
 
 
+class Concern(enum.StrEnum):
+    """What somebody who reports something is worried about."""
+
+    FALL = "fall"
+    CARER_CRISIS = "carer_crisis"
+    OTHER = "other"
+
+
 class TeamKind(enum.StrEnum):
     """What a team is for; routing asks for a kind and gets a team."""
 

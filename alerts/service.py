@@ -6,6 +6,12 @@ from alerts import lifecycle, model, ports, routing
 from ingest.kernel import ids
 from ingest.kernel.clock import Clock
 
+_CONCERNS = {
+    model.Concern.FALL: (model.AlertClass.TELECARE, "fall"),
+    model.Concern.CARER_CRISIS: (model.AlertClass.CARER, "carer_crisis"),
+    model.Concern.OTHER: (model.AlertClass.REFERRAL, "referral"),
+}
+"""What a concern is as an alert: its class and what it is filed under."""
 MOST_EVENTS = 1_000
 
 
@@ -103,9 +109,13 @@ class Alerts:
         severity: model.Severity,
         person_no: int | None = None,
         kind: model.TeamKind = model.TeamKind.DISTRICT_NURSING,
-        alert_class: model.AlertClass = model.AlertClass.REFERRAL,
+        concern: model.Concern = model.Concern.OTHER,
     ) -> model.Alert:
-        """Put what a person reports into the same queue as what devices report."""
+        """Put what a person reports into the same queue as what devices report.
+
+        A fall is a fall, whoever tells of it: it is routed, answered and closed like a device's.
+        """
+        alert_class, rule_id = _CONCERNS[concern]
         now = self._clock.now()
         routed = self._store.route(
             routing.Request(
@@ -113,7 +123,7 @@ class Alerts:
                 severity=severity,
                 kind=kind,
                 source=model.Source.PERSON,
-                rule_id="referral",
+                rule_id=rule_id,
                 now=now,
                 person_no=person_no,
             )
@@ -122,7 +132,7 @@ class Alerts:
             no=0,
             episode=f"referral:{ids.token(12)}",
             source=model.Source.PERSON,
-            rule_id="referral",
+            rule_id=rule_id,
             rule_version="1",
             severity=severity,
             title=title,

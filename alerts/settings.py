@@ -55,6 +55,7 @@ class AlertsSettings(settings.HubSettings):
     alerts_health_every_s: float = 10.0
     alerts_steps_every_s: float = 1.0  # what is due is taken this late at most
     alerts_resume_every_s: float = 60.0
+    alerts_rotas_every_s: float = 60.0
     alerts_retire_every_s: float = 20.0
     alerts_partitions_every_s: float = 3_600.0
     alerts_retention_every_s: float = 3_600.0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from alerts import ports, words
+from alerts import coverage, ports, words
 
 READINGS_LATE: Final = "hub.readings_late"
 GATEWAY_SILENT: Final = "hub.gateway_silent"
@@ -17,6 +17,7 @@ BROKER_DROPPED: Final = "hub.broker_dropped"
 DISK_LOW: Final = "hub.disk_low"
 DATABASE_GROWING: Final = "hub.database_growing"
 QUARANTINE_FILLING: Final = "hub.quarantine_filling"
+NOBODY_ON_DUTY: Final = "hub.nobody_on_duty"
 CLOCK_OFF: Final = "hub.clock_off"
 CERTIFICATE_ENDING: Final = "hub.certificate_ending"
 ROOTS_UNPUBLISHED: Final = "hub.roots_unpublished"
@@ -46,6 +47,8 @@ class Verdict:
     bad: bool
     reason: str
     about: Worn | None = None  # None: about the hub itself
+    team: str = ""  # which of several teams it is about
+    title: str = ""  # its own, where the rule's doesn't say which
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +210,24 @@ def _certificates(facts: ports.Facts, limits: Limits, now: datetime) -> Iterator
         " people can't reach the hub any more. Renew it.",
         "Certificates are good for long again.",
     )
+
+
+def judge_rotas(found: Iterable[coverage.Rota], *, now: datetime) -> Iterator[Verdict]:
+    """Judge each team that has a rota: while it is open, somebody is on duty or on call."""
+    for rota in found:
+        missing = rota.missing(now, now + coverage.AHEAD)
+        empty = bool(missing) and missing[0].start <= now
+        until = f" Nobody is until {missing[0].end:%a %d %b %H:%M} UTC." if empty else ""
+        yield Verdict(
+            rule_id=NOBODY_ON_DUTY,
+            bad=empty,
+            reason=f"{rota.team.name} is open, and by its rota nobody is on duty or on call.{until}"
+            " Its alerts wait in the queue; change the rota, or see that somebody looks."
+            if empty
+            else f"Somebody of {rota.team.name} is on duty or on call, or it is closed.",
+            team=rota.team.id,
+            title=f"Nobody is on duty: {rota.team.name}",
+        )
 
 
 def _said(rule_id: str, bad: bool, why: str, well: str) -> Verdict:

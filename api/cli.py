@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from api import cli_rules, terminal
+from api import cli_routes, cli_rules, terminal
 from ingest.kernel import errors
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ account = typer.Typer(help="Who may sign in.", no_args_is_help=True)
 quarantine = typer.Typer(help="Messages that could not be taken, and why.", no_args_is_help=True)
 app.add_typer(account, name="account")
 app.add_typer(cli_rules.rules, name="rules")
+app.add_typer(cli_routes.routes, name="routes")
 app.add_typer(quarantine, name="quarantine")
 
 

@@ -937,6 +937,10 @@ class NewReferral(Wire):
     title: Text
     reason: LongText
     referrer: Text = Field(description="who says so, and how they reached us")
+    concern: Literal["fall", "carer_crisis", "other"] = Field(
+        default="other",
+        description="a fall is handled like a device's; carer_crisis: a carer can't go on",
+    )
     team_kind: TeamKind = Field(
         default="district_nursing", description="what kind of team; the routing finds which"
     )

@@ -18,7 +18,7 @@ OWN = (
     "equipment.implausible", "equipment.test_overdue", "hub.readings_late", "hub.gateway_silent",
     "hub.tick_missed", "hub.steps_overdue", "hub.broker_dropped", "hub.disk_low",
     "hub.database_growing", "hub.quarantine_filling", "hub.clock_off", "hub.certificate_ending",
-    "hub.roots_unpublished", "hub.channel_broken",
+    "hub.roots_unpublished", "hub.channel_broken", "hub.nobody_on_duty",
 )  # fmt: skip
 """Rules the hub raises by itself: about its equipment, and about itself."""
 R = TypeVar("R", bound=pack.Rule)

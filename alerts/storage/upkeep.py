@@ -273,7 +273,7 @@ class Upkeep:
             rule_id=rule.id,
             rule_version=rule.version,
             severity=rule.severity,
-            title=rule.title,
+            title=verdict.title or rule.title,
             reason=verdict.reason,
             evidence=(),
             person_no=about.person_no if about else None,
@@ -307,4 +307,4 @@ class Upkeep:
 def _episode(verdict: watchdog.Verdict) -> str:
     if verdict.about is not None:
         return f"device:{verdict.about.device_no}/{verdict.rule_id}"
-    return f"hub/{verdict.rule_id}"
+    return f"hub/{verdict.rule_id}" + (f"/{verdict.team}" if verdict.team else "")

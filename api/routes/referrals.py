@@ -23,6 +23,7 @@ def refer(hub: deps.Hub, who: deps.Referrer, body: wire.NewReferral) -> wire.Ale
         severity=model.Severity(body.severity),
         person_no=person.no,
         kind=model.TeamKind(body.team_kind),
+        concern=model.Concern(body.concern),
     )
     deps.seen(hub, who, "referrals.create", people=[person.no], subject=raised.id)
     return hub.showing.one(raised)

@@ -10,10 +10,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from psycopg.types.json import Jsonb
 
-from alerts import model, routing
+from alerts import model, routing, service, watchdog
 from alerts.rules import pack, registry
 from alerts.storage.alarms import AlarmLog
 from alerts.storage.alerts import AlertStore
+from alerts.storage.rotas import Rotas
+from alerts.storage.upkeep import Upkeep
 from ingest.storage.pool import open_pool
 from tests.contract import homes
 from tests.contract.homes import Homes, Writer
@@ -207,3 +209,83 @@ def test_a_tree_that_is_not_sound_is_replaced_by_the_shipped_one(
         found = AlertStore(pool, policies=tmp_path).route(request(here))
     assert found.team.id == "district-nursing"
     assert found.policy.startswith("routing ")
+
+
+def test_a_carer_s_phone_call_about_a_fall_lands_where_a_device_s_fall_does(
+    here: Homes, event: Writer
+) -> None:
+    noon = at("2026-07-22T12:00")
+    device = alarm(here, event, noon, quantity="fall")
+    with open_pool(here.url, name="test", most=1) as pool:
+        clock = FixedClock(datetime.fromtimestamp(noon, LONDON))
+        service.Alerts(store=AlertStore(pool), clock=clock).raise_manual(
+            by="operator", title="Fell in the kitchen", reason="Her son rang: she is on the floor.",
+            severity=model.Severity.EMERGENCY, person_no=here.people[1],
+            concern=model.Concern.FALL,
+        )  # fmt: skip
+    told = "rule_id, alert_class, response, team_no, severity, chain"
+    of_device, of_carer = homes.alerts(here.url, told)
+    assert of_carer == of_device
+    assert of_device[:3] == ("fall", "telecare", "emergency")
+    assert device["team"] == "district-nursing"
+
+
+def test_a_carer_s_crisis_and_any_other_referral_have_classes_of_their_own(here: Homes) -> None:
+    team(here, "cases", "case_management")
+    with open_pool(here.url, name="test", most=1) as pool:
+        alerts = service.Alerts(store=AlertStore(pool), clock=FixedClock())
+        for concern in (model.Concern.CARER_CRISIS, model.Concern.OTHER):
+            alerts.raise_manual(
+                by="operator", title="T", reason="R", severity=model.Severity.URGENT,
+                person_no=here.people[0], concern=concern,
+            )  # fmt: skip
+    query = "SELECT a.alert_class, t.id FROM alerts.alert a JOIN alerts.team t ON t.no = a.team_no"
+    assert sql(here, query + " ORDER BY a.no") == [
+        ("carer", "cases"), ("referral", "district-nursing"),
+    ]  # fmt: skip
+
+
+# -- rotas
+
+
+def test_a_team_with_a_rota_and_nobody_there_is_told_and_its_end_too(here: Homes) -> None:
+    noon = at("2026-07-22T12:00")
+    clock = FixedClock(datetime.fromtimestamp(noon, LONDON))
+    hours(here, "district-nursing", HOURS)
+    nurses = here.teams["district_nursing"]
+    ((ann,),) = sql(
+        here, "INSERT INTO alerts.member (team_no, name) VALUES (%s, 'Ann') RETURNING no", nurses
+    )
+    sql(
+        here,
+        "INSERT INTO alerts.shift (team_no, member_no, starts, ends) VALUES"
+        " (%s, %s, to_timestamp(%s), to_timestamp(%s))", nurses, ann, noon - 3_600, noon + 3_600,
+    )  # fmt: skip
+    with open_pool(here.url, name="test", most=2) as pool:
+        upkeep = Upkeep(
+            pool, rules=registry.load().rules, keep_log_days=7, keep_readings_days=None,
+            keep_quarantine_days=90, hub_timed_window_s=600, clock=clock,
+        )  # fmt: skip
+        seen = []
+        for hour in (12, 13, 14, 23):  # there, gone, gone still, closed
+            clock.set(datetime.fromtimestamp(at(f"2026-07-22T{hour}:00"), LONDON))
+            upkeep.tell(watchdog.judge_rotas(Rotas(pool, clock=clock).found(), now=clock.now()))
+            seen.append(homes.alerts(here.url, "episode, title, condition, alert_class"))
+    assert seen[0] == []
+    assert seen[1] == seen[2] == [
+        ("hub/hub.nobody_on_duty/district-nursing", "Nobody is on duty: Team district_nursing",
+         "active", "hub"),
+    ]  # fmt: skip
+    assert [row[2] for row in seen[3]] == ["cleared"]
+
+
+def test_places_are_wherever_an_alert_can_come_from(here: Homes) -> None:
+    sql(here, "INSERT INTO ingest.practice (id, name, cluster) VALUES ('elm', 'Elm', 'hills')")
+    sql(here, "UPDATE ingest.person SET practice_no = (SELECT no FROM ingest.practice)"
+              " WHERE id = 'p0'")  # fmt: skip
+    with open_pool(here.url, name="test", most=1) as pool:
+        organisation, places = Rotas(pool, clock=FixedClock()).places()
+    assert len(organisation.teams) == 3
+    assert [p.name for p in places] == [
+        "M, practices of hills", "M", "area A", "nowhere in particular",
+    ]  # fmt: skip

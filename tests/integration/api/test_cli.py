@@ -85,3 +85,43 @@ def test_doctor_says_what_is_missing(empty_database_url: str) -> None:
     assert done.returncode == 1
     assert "migrations are pending" in done.stdout
     assert "-> run telecare migrate" in done.stdout
+
+
+def test_routes_are_checked_over_a_year_and_an_alert_is_explained(
+    hub: served.Served, nurse: httpx.Client
+) -> None:
+    def routes(*words: str) -> subprocess.CompletedProcess[str]:
+        return _telecare(hub.database_url, "routes", *words)
+
+    with psycopg.connect(hub.database_url) as db:
+        db.execute(
+            "INSERT INTO alerts.team (id, name, kind) VALUES"
+            " ('op', 'Operators', 'telecare_operator'), ('op2', 'More', 'telecare_operator')"
+        )
+    sound = routes("check", "--year", "2026")
+    assert sound.returncode == 0, sound.stdout + sound.stderr
+    assert "Somebody takes every alert" in sound.stdout
+    assert "Operators and More serve the same" in sound.stdout
+    with psycopg.connect(hub.database_url) as db:
+        db.execute("UPDATE alerts.team SET severities = '{emergency}'")
+    gaps = routes("check", "--year", "2026")
+    assert gaps.returncode == 1
+    assert "(urgent, soon, information) reach nobody but the hub's own team" in gaps.stdout
+    with psycopg.connect(hub.database_url) as db:
+        db.execute("UPDATE alerts.team SET severities = '{soon}' WHERE id LIKE 'district%'")
+    body = {
+        "patient": hub.person(), "severity": "emergency", "title": "Fell", "reason": "R",
+        "referrer": "son, by phone", "concern": "fall",
+    }  # fmt: skip
+    made = nurse.post("/api/v1/referrals", json=body).json()
+    said = routes("explain", made["id"])
+    assert said.returncode == 0, said.stderr
+    for line in (
+        f"{made['id']}: telecare, emergency, by fall",
+        "now with: Telecare operator north (telecare-operator-north)",
+        "route:     all > emergency > emergency.on_site",
+        "candidate: telecare_operator anywhere -> telecare-operator-north",
+        "passed over: district-nursing-north takes nothing of severity emergency",
+    ):
+        assert line in said.stdout
+    assert routes("explain", "alert_99").returncode == 1

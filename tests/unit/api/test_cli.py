@@ -153,3 +153,18 @@ def test_a_replay_says_which() -> None:
 def test_a_finding_has_its_mend_on_a_line_of_its_own() -> None:
     finding = doctor.Finding(verdict=doctor.Verdict.BAD, what="broken", mend="mend it")
     assert finding.line().splitlines() == ["WRONG  broken", "       -> mend it"]
+
+
+def test_routes_are_checked_without_a_database_and_what_is_wrong_is_told_by_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TELECARE_DATABASE_URL", raising=False)
+    done = RUN.invoke(cli.app, ["routes", "check"])
+    assert done.exit_code == 0, done.output
+    assert "routes are sound" in done.output
+    assert "TELECARE_DATABASE_URL is not set" in done.output
+    (tmp_path / "routing.toml").write_text('id = "r"\nreview_by = "soon"\n')
+    done = RUN.invoke(cli.app, ["routes", "check", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "routing.toml:2: 'review_by' must be a date" in done.output
