@@ -24,13 +24,18 @@ import numpy as np
 import psutil
 import psycopg
 
+from alerts.delivery.ports import Owner
+from alerts.storage.deliveries import add_receiver
 from ingest.kernel import observation
+from ingest.storage.vault import Vault
 from tests.benchmarks import response, rules
 from tests.support import watching
 from tests.support.broker import Broker
+from tests.support.receivers import WebReceiver
 from tests.support.whole_hub import WholeHub, whole_hub
 
 SITE = "load"
+BURST = "burst"
 ONBOARDING = "bench-onboarding-secret"
 PENDANTS = 120
 _COPY_COLUMNS = (
@@ -48,10 +53,14 @@ class Sizes:
     presses: int
     devices: int
     repeats: int
+    burst_devices: int
+    burst_s: float
 
 
-FULL = Sizes(messages=150_000, packs=15_000, presses=100, devices=1_000, repeats=3)
-QUICK = Sizes(messages=30_000, packs=4_000, presses=30, devices=200, repeats=1)
+FULL = Sizes(messages=150_000, packs=15_000, presses=100, devices=1_000, repeats=3,
+             burst_devices=20_000, burst_s=60.0)  # fmt: skip
+QUICK = Sizes(messages=30_000, packs=4_000, presses=30, devices=200, repeats=1,
+              burst_devices=3_000, burst_s=10.0)  # fmt: skip
 
 
 class Bench:
@@ -83,6 +92,15 @@ class Bench:
             lines.append(
                 f'[[devices]]\nid = "pendant-{n}"\nsite = "press"\nkind = "pendant"\n'
                 f'person = "press-{n}"'
+            )
+        lines.append(
+            f'[[sites]]\nid = "{BURST}"\nname = "Burst"\nonboarding_password = "{ONBOARDING}"'
+        )
+        for n in range(self.sizes.burst_devices):
+            lines.append(f'[[homes]]\nid = "burst-{n}"\nsite = "{BURST}"')
+            lines.append(
+                f'[[devices]]\nid = "pendant-{n}"\nsite = "{BURST}"\nkind = "pendant"\n'
+                f'home = "burst-{n}"'
             )
         file.write_text("\n".join(lines))
         self.hub.command("register", str(file))
@@ -188,6 +206,63 @@ class Bench:
         hand.stop()
         watcher.stop()
         return figures
+
+    # -- a burst of alarms ------------------------------------------------------------------
+
+    def burst(self, *, rate: float, seconds: float) -> dict[str, Any]:
+        """Press many pendants at a rate; return how fast alarms were kept, queued and told.
+
+        Kept is the time from the first to the last that was received; queued the same until the
+        last has its event in an alert's history; told how many first messages a second were
+        handed to a webhook on this machine. Worst first is looked at by putting less severe
+        deliveries in front.
+        """
+        sink = WebReceiver().start()
+        team = self.db.execute("SELECT no FROM alerts.team WHERE id = 'dn'").fetchone()
+        vault = Vault(self.environment["TELECARE_SECRET_KEY"])
+        assert team is not None
+        address = f"http://bench:secret@127.0.0.1:{sink.port}/team"
+        add_receiver(self.db, vault, Owner("team", team[0]), channel="webhook", address=address)
+        began = self.db.execute("SELECT clock_timestamp()").fetchone()
+        assert began is not None
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.benchmarks.presses", "127.0.0.1",
+             str(self.hub.mqtt_port), f"{BURST}/onboarding", ONBOARDING, BURST,
+             str(self.sizes.burst_devices), str(rate), str(seconds)],
+            stdout=subprocess.PIPE, text=True, check=True, timeout=400,
+        )  # fmt: skip
+        sent = json.loads(done.stdout)
+        deadline = time.monotonic() + 120
+        events = 0
+        while events < sent["sent"] and time.monotonic() < deadline:
+            time.sleep(0.5)
+            row = self.db.execute(
+                "SELECT count(*), extract(epoch FROM max(at) - %s)::float8 FROM alerts.event"
+                " WHERE kind IN ('raised', 'pressed_again') AND at >= %s",
+                [began[0], began[0]],
+            ).fetchone()
+            events, queued_s = (int(row[0]), float(row[1] or 0)) if row else (0, 0.0)
+        kept = self.db.execute(
+            "SELECT count(*), extract(epoch FROM max(received_at) - min(received_at))::float8"
+            " FROM ingest.alarm WHERE site = %s",
+            [BURST],
+        ).fetchone()
+        told = self.db.execute(
+            "SELECT count(*), extract(epoch FROM max(sent_at) - min(sent_at))::float8"
+            " FROM alerts.delivery WHERE sent_at IS NOT NULL AND queued_at >= %s",
+            [began[0]],
+        ).fetchone()
+        sink.stop()
+        assert kept is not None
+        assert told is not None
+        return {
+            "sent": sent["sent"], "rate": rate, "acknowledged_by_broker": sent["acknowledged"],
+            "kept": kept[0], "kept_per_s": round(kept[0] / kept[1], 1),
+            "queued": events, "queued_per_s": round(events / queued_s, 1),
+            "messages_attempted": told[0],
+            "messages_per_s": round(told[0] / told[1], 1) if told[1] else 0.0,
+            "messages_that_came": len(sink.got),
+        }  # fmt: skip
 
     # -- memory -----------------------------------------------------------------------------
 
@@ -314,6 +389,7 @@ def run(sizes: Sizes) -> dict[str, Any]:
             packed.add(readings, bench.raw_copy())
         loaded = bench.alarms(nurse, rate=0.7 * singles.value)
         peak = bench.memory()
+        burst = bench.burst(rate=1_000.0, seconds=sizes.burst_s)
         with bench.second_gateway():
             for _ in range(sizes.repeats):
                 reference = broker.consume(sizes)
@@ -337,7 +413,10 @@ def run(sizes: Sizes) -> dict[str, Any]:
             },
         },
         "rules": rules.run(rules.QUICK if sizes is QUICK else rules.FULL),
-        "response": response.run(response.QUICK if sizes is QUICK else response.FULL),
+        "response": {
+            "burst": burst,
+            **response.run(response.QUICK if sizes is QUICK else response.FULL),
+        },
         "alarm_latency_ms": {"idle": idle, "under_load": loaded},
         "memory_pss_mb": {
             "hub_idle": round(sum(idle_memory.values()), 1),
@@ -446,11 +525,28 @@ def table(figures: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def only_burst(sizes: Sizes) -> dict[str, Any]:
+    """Measure the burst of alarms and nothing else."""
+    with whole_hub() as hub:
+        bench = Bench(hub, sizes)
+        bench.register()
+        time.sleep(8)
+        found = bench.burst(rate=1_000.0, seconds=sizes.burst_s)
+        bench.db.close()
+    return {"burst": found}
+
+
 def main() -> None:
     """Run, print, and say by the exit code only whether it could be measured."""
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--quick", action="store_true", help="a fifth of the size, once each")
-    figures = run(QUICK if parser.parse_args().quick else FULL)
+    parser.add_argument("--burst", action="store_true", help="only the burst of alarms")
+    given = parser.parse_args()
+    sizes = QUICK if given.quick else FULL
+    if given.burst:
+        print(json.dumps(only_burst(sizes), indent=2))
+        return
+    figures = run(sizes)
     print(table(figures), file=sys.stderr)
     print(json.dumps(figures, indent=2))
 
