@@ -165,7 +165,7 @@ class Engine:
         self._look_at(changed, -np.inf)
         if people:
             gone = self.care_plans.put(people)  # few: a clinician changed or took back a trigger
-            self.memory.people.widen("phase", max(1, len(self.plan.person) + len(self.care_plans)))
+            self.memory.people.have_rules(len(self.plan.person) + len(self.care_plans))
             for one in gone:
                 found += self._ended(one)
             self.memory.learn_parts({})  # triggers may ask new questions
@@ -521,7 +521,7 @@ class Engine:
             open_.basis[open_.find(slots[told], one.column)] = _bits(scores)[told]
 
     def _muted(
-        self, one: Compiled, phase: NDArray[np.uint8], slots: IntArray, rank: IntArray,
+        self, one: Compiled, phase: conditions.Phases, slots: IntArray, rank: IntArray,
         worse: BoolArray,
     ) -> IntArray:  # fmt: skip
         """Return which rule speaks for each news, -1 for none; an emergency is never muted."""
@@ -670,7 +670,7 @@ class Engine:
     def _homes_woken(self, slots: IntArray, now: float) -> Iterator[model.Finding]:
         """Judge again what is going on in homes in which something has moved."""
         phase = self.memory.homes.phase
-        busy = self._busy(slots)
+        busy = slots[self.memory.homes.going_on(slots)]
         if not busy.size:
             return
         for one in self.plan.home:
@@ -678,12 +678,6 @@ class Engine:
                 mine = busy[phase[busy, one.column] != 0]
                 if mine.size:
                     yield from self._judge_homes(one, mine, now)
-
-    def _busy(self, homes: IntArray, bits: int = 0xFF) -> IntArray:
-        """Return in which homes some condition is going on, or of which one has been told."""
-        phase = self.memory.homes.phase
-        at: IntArray = np.flatnonzero(phase[homes] & np.uint8(bits)) // phase.shape[1]
-        return np.asarray(homes[at[begins(at)]])
 
     def _judge_homes(
         self, one: Compiled, slots: IntArray, now: float, *, at: FloatArray | None = None
@@ -799,7 +793,7 @@ class Engine:
                 turns = self._turns[one.column]
                 if turns:
                     m.homes.due[mine] = np.minimum(m.homes.due[mine], next_due(turns, env, now))
-            told = self._busy(part, conditions.RANK)  # how long it is still is told again
+            told = part[m.homes.told(part)]  # how long it is still is told again
             told = told[np.isfinite(m.homes.moved[told])]
             m.homes.due[told] = np.minimum(m.homes.due[told], now + TICK_S)
         return found
@@ -818,7 +812,7 @@ class Engine:
     def _devices_due(self, rows: IntArray, now: float) -> list[model.Finding]:
         m = self.memory
         found: list[model.Finding] = []
-        slots = np.unique(m.open["device"].slot[rows])
+        slots = np.unique(m.open["device"].slot[rows]).astype(np.int64)
         m.open["device"].due[rows] = np.inf
         for one in self.plan.device:
             busy = slots[m.devices.phase[slots, one.column] != 0]
@@ -913,9 +907,9 @@ class Engine:
 
     def tidy(self, *, now: float) -> None:
         """Let go of conditions in which nothing is going on any more."""
-        for kind, open_ in self.memory.open.items():
+        for open_ in self.memory.open.values():
             n = open_.count
-            phase = self.memory.subjects(kind).phase[open_.slot[:n], open_.rule[:n]]
+            phase = open_.phase[:n]
             quiet = (phase == 0) & (now - open_.raised_at[:n] > 31 * localtime.DAY)
             quiet |= (phase == 0) & ~np.isfinite(open_.raised_at[:n])
             if quiet.sum() > n // 4:

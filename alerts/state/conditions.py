@@ -1,6 +1,6 @@
 """How far the condition of each rule is: quiet, pending, told, clearing. One rule's step, pure.
 
-Per subject and rule one byte says what most need: nothing at all. The rest is kept in rows that
+Per subject and rule one bit says what most need: nothing at all. The rest is kept in rows that
 exist only while something is going on.
 """
 
@@ -12,7 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alerts.plan import Timing
-from alerts.state.table import ABSENT, BoolArray, Column, FloatArray, IntArray, Keyed, Paired
+from alerts.state.table import (
+    ABSENT,
+    BoolArray,
+    Column,
+    FloatArray,
+    IntArray,
+    Keyed,
+    Paired,
+    Table,
+)
 
 RANK: Final = 0x07  # of what was told, 0: nothing
 PENDING: Final = 0x08
@@ -30,6 +39,7 @@ class Open(Keyed):
     COLUMNS: ClassVar = {
         "slot": Column("i4", ABSENT),
         "rule": Column("u1", 0),
+        "phase": Column("u1", 0),
         "pending_at": Column("f8", np.inf),
         "clearing_at": Column("f8", np.inf),
         "raised_at": Column("f8", _NEVER),
@@ -38,6 +48,7 @@ class Open(Keyed):
         "basis": Column("u4", 0),  # parts of a score that were measured when it was told
     }
     rule: NDArray[np.uint8]
+    phase: NDArray[np.uint8]
     pending_at: FloatArray
     clearing_at: FloatArray
     raised_at: FloatArray
@@ -57,6 +68,73 @@ class Open(Keyed):
         return rows
 
 
+class Judged(Table):
+    """A table of subjects that rules are judged on."""
+
+    COLUMNS: ClassVar = {"busy": Column("u1", 0, (1,))}  # a bit a rule: something is going on
+    busy: NDArray[np.uint8]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = Open()
+        self.phase = Phases(self)
+
+    def have_rules(self, count: int) -> None:
+        """Have room for so many rules."""
+        self.widen("busy", max(1, -(-count // 8)))
+
+    def going_on(self, slots: IntArray) -> BoolArray:
+        """Tell in which subjects some condition is going on, or has been told."""
+        bits = self.busy[slots, 0]
+        for n in range(1, self.busy.shape[1]):
+            bits |= self.busy[slots, n]
+        return np.asarray(bits != 0)
+
+    def told(self, slots: IntArray) -> BoolArray:
+        """Tell of which subjects a condition has been told and isn't over."""
+        n, found = self.open.count, np.zeros(self.count, dtype=bool)
+        found[self.open.slot[:n][(self.open.phase[:n] & RANK) != 0]] = True
+        return np.asarray(found[slots])
+
+
+class Phases:
+    """How far conditions are: a byte by slots and rule, kept in a row where it isn't zero."""
+
+    def __init__(self, subjects: Judged) -> None:
+        self._subjects = subjects
+
+    def __getitem__(self, key: tuple[IntArray | int, int]) -> NDArray[np.uint8]:
+        slots, rule = key
+        open_, slot = self._subjects.open, np.atleast_1d(slots)
+        at = np.flatnonzero(self._subjects.busy[slot, rule >> 3] & (1 << (rule & 7)))
+        out = np.zeros(slot.shape, dtype=np.uint8)
+        if at.size:
+            out[at] = open_.phase[open_.find(slot[at], rule)]
+        return out.reshape(np.shape(slots))
+
+    def __setitem__(
+        self, key: tuple[IntArray | int, int], phase: NDArray[np.integer] | int
+    ) -> None:
+        """Say how far the condition of a rule is; none of the subjects is named twice."""
+        slots, rule = key
+        open_, slot = self._subjects.open, np.atleast_1d(slots)
+        byte = np.broadcast_to(phase, slot.shape)
+        some = byte != 0
+        bits = self._subjects.busy[slot, rule >> 3]
+        bit = np.uint8(1 << (rule & 7))
+        kept = np.flatnonzero(some | (bits & bit != 0))
+        rows = open_.meet(slot[kept], rule)
+        open_.phase[rows] = byte[kept]
+        self._subjects.busy[slot, rule >> 3] = np.where(some, bits | bit, bits & ~bit)
+
+    def recall(self, rows: IntArray) -> None:
+        """Take in what rows of what is open say, which were added just now."""
+        subjects, open_ = self._subjects, self._subjects.open
+        rows = rows[open_.phase[rows] != 0]
+        bit = np.left_shift(np.uint8(1), open_.rule[rows] & 7)
+        np.bitwise_or.at(subjects.busy, (open_.slot[rows], open_.rule[rows] >> 3), bit)
+
+
 class Step(NamedTuple):
     """What one step of a rule did to n subjects."""
 
@@ -67,7 +145,7 @@ class Step(NamedTuple):
 
 
 def step(
-    phase: NDArray[np.uint8],
+    phase: Phases,
     open_: Open,
     slots: IntArray,
     rule: int,
@@ -84,7 +162,7 @@ def step(
     Parameters
     ----------
     phase
-        One byte a subject and rule, shape (subjects, rules). Changed.
+        How far the conditions of subjects are. Changed.
     open_
         What is going on. Changed.
     slots

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from alerts.plan import BATHROOMS, DOORS_OUT, EVERYBODY, FIRST_KEY, MARKS, WIDE, Plan
 from alerts.state.activity import Activity
-from alerts.state.conditions import Open
 from alerts.state.series import Series
 from alerts.state.subjects import (
     BANDS,
@@ -62,16 +61,17 @@ class Memory:
         self.plan = plan
         self.zones = localtime.Zones()
         self.people, self.homes, self.devices = People(), Homes(), Devices()
-        self.people.widen("phase", max(1, len(plan.person)))
-        self.homes.widen("phase", max(1, len(plan.home)))
-        self.devices.widen("phase", max(1, len(plan.device)))
+        self.people.have_rules(len(plan.person))
+        self.homes.have_rules(len(plan.home))
+        self.devices.have_rules(len(plan.device))
         self.series = Series(self.dated)
         self.limits = Limits()
         self.home_states = States(held=plan.holds("home"))
         self.device_states = States(held=plan.holds("device"))
         self.feeds = Feeds()
         self.activity = Activity()
-        self.open = {"person": Open(), "home": Open(), "device": Open()}
+        self.open = {"person": self.people.open, "home": self.homes.open,
+                     "device": self.devices.open}  # fmt: skip
         self.sites_down: set[int] = set()
         self._senders: dict[int, int] | None = None  # by site, counted when it is asked for
         self.heard_since = -np.inf  # the hub has been listening without a break since then
@@ -393,9 +393,8 @@ class Memory:
         for kind in self.open:
             table = self.subjects(kind)
             slots = np.flatnonzero(table.shard[: table.count] == shard)
-            shipped = max(1, len(self.plan.of(kind)))  # what care plans add comes from the store
-            dumped = table.dump(slots)
-            put(kind, {**dumped, "phase": dumped["phase"][:, :shipped]})
+            put(kind, {c: a for c, a in table.dump(slots).items() if c != "busy"})
+            shipped = len(self.plan.of(kind))  # what care plans add comes from the store
             put(f"{kind}.open", _of(self.open[kind], slots, table, below=shipped))
             if kind == "person":
                 put("series", _of(self.series, slots, table))
@@ -447,7 +446,7 @@ class Memory:
             self._load_subjects(kind, of(kind), zones)
             if kind == "home":
                 self.activity.extend(of("activity"))
-            self._take(self.open[kind], kind, of(f"{kind}.open"))
+            self.subjects(kind).phase.recall(self._take(self.open[kind], kind, of(f"{kind}.open")))
         rows = self._take(self.series, "person", of("series"))
         self.series.take_days(rows, of("days"))
         self._take(self.limits, "person", of("limits"))
@@ -467,10 +466,8 @@ class Memory:
             columns["zone"] = zones[columns["zone"]]
         if kind == "home":
             moving = np.flatnonzero(columns["activity"] >= 0)
-        width = table.columns["phase"].shape[0]
-        phase = np.zeros((len(columns["no"]), width), dtype=np.uint8)
-        phase[:, : columns["phase"].shape[1]] = columns["phase"][:, :width]
-        rows = table.extend({**columns, "phase": phase})
+        busy = np.zeros((len(columns["no"]), *table.columns["busy"].shape), dtype=np.uint8)
+        rows = table.extend({**columns, "busy": busy})
         table.numbers.put(columns["no"], rows)
         if kind == "home":
             self.homes.activity[rows[moving]] = self.activity.count + np.arange(moving.size)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from alerts.state.conditions import Judged
 from alerts.state.table import (
     ABSENT,
     BoolArray,
@@ -18,7 +19,6 @@ from alerts.state.table import (
     IntArray,
     Numbered,
     Scattered,
-    Table,
 )
 
 _NEVER = -np.inf
@@ -74,17 +74,16 @@ class Device:
     since: float = 0.0  # registered or assigned then: nothing is due from before
 
 
-class Subjects(Table):
+class Subjects(Judged):
     """A table of subjects of one kind, with the state of each rule's condition."""
 
     COLUMNS: ClassVar = {
+        **Judged.COLUMNS,
         "no": Column("i4", 0),  # dense, so four bytes are enough, as for the look-up
         "shard": Column("u1", 0),
-        "phase": Column("u1", 0, (1,)),  # per rule, see alerts.state.conditions
     }
     no: NDArray[np.int32]
     shard: NDArray[np.uint8]
-    phase: NDArray[np.uint8]
 
     def __init__(self) -> None:
         super().__init__()

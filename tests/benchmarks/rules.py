@@ -210,7 +210,7 @@ def _make_due(engine: Engine, rng: np.random.Generator, now: float) -> None:
     due = rng.choice(n, n // 100, replace=False)
     memory.homes.due[: memory.homes.count] = now + 600.0
     memory.homes.due[due] = now
-    quiet = memory.homes.phase[due, :].any(axis=1)
+    quiet = memory.homes.going_on(due)
     still = due[(memory.homes.activity[due] >= 0) & ~quiet][: n * 2 // 3_000]
     memory.homes.moved[still] = now - 15 * 3_600.0
     memory.homes.door[still] = now - 30 * 3_600.0

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.state import conditions
-from alerts.state.conditions import CLEARING, MUTED, PENDING, RANK, Open, Timing
+from alerts.state.conditions import CLEARING, MUTED, PENDING, RANK, Judged, Timing
 from alerts.state.table import ABSENT
 
 AT_ONCE = Timing(wait=0.0, clear=0.0, again=0.0, refresh=900.0)
@@ -22,8 +22,10 @@ class Bench:
     """Some subjects and one rule, moved on step by step."""
 
     def __init__(self, count: int = 1, timing: Timing = AT_ONCE) -> None:
-        self.phase = np.zeros((count, 3), dtype=np.uint8)
-        self.open = Open()
+        subjects = Judged()
+        subjects.add(count)
+        subjects.have_rules(3)
+        self.phase, self.open = subjects.phase, subjects.open
         self.timing = timing
 
     def step(
@@ -141,7 +143,8 @@ def test_many_subjects_at_once_are_each_judged_alone(
             names = [name for name in ("worse", "renew", "clear") if getattr(found, name)[k]]
             assert names == ([told] if told else [])
     for slot, bench in alone.items():
-        assert together.phase[slot].tolist() == bench.phase[slot].tolist()
+        for rule in range(3):
+            assert together.phase[slot, rule] == bench.phase[slot, rule]
 
 
 @settings(max_examples=100, deadline=None)
@@ -294,3 +297,30 @@ def test_what_is_open_follows_its_subject() -> None:
     rows = bench.open.index.find(np.array([0, 2]), 1)
     assert rows.tolist() == [0, ABSENT]
     assert bench.open.raised_at[0] == 7.0
+
+
+writes = st.tuples(
+    st.lists(st.integers(0, 4), unique=True, max_size=5), st.integers(0, 17), st.integers(0, 63)
+)
+
+
+@given(st.lists(writes, max_size=30))
+def test_how_far_a_condition_is_stays_as_it_was_written(given: list) -> None:
+    subjects, plain = Judged(), {}
+    subjects.add(5)
+    subjects.have_rules(18)
+    for slots, rule, phase in given:
+        subjects.phase[np.array(slots, dtype=np.int64), rule] = phase
+        plain |= {(slot, rule): phase for slot in slots}
+    every = np.arange(5)
+    for rule in range(18):
+        wanted = [plain.get((slot, rule), 0) for slot in range(5)]
+        assert subjects.phase[every, rule].tolist() == wanted
+        assert int(subjects.phase[2, rule]) == wanted[2]
+    busy = subjects.busy[:5].any(axis=1)
+    assert busy.tolist() == [any(p for (s, _), p in plain.items() if s == n) for n in range(5)]
+    again = Judged()
+    again.add(5)
+    again.have_rules(18)
+    again.phase.recall(again.open.extend(subjects.open.dump(np.arange(subjects.open.count))))
+    assert (again.busy[:5] == subjects.busy[:5]).all()

@@ -231,8 +231,8 @@ def fill(made: Memory, rng: np.random.Generator, numbers: list[int]) -> None:
     )  # fmt: skip
     for kind in ("person", "home", "device"):
         slots = made.subjects(kind).rows(np.array(numbers))
-        width = len(made.plan.of(kind))
-        made.subjects(kind).phase[slots, :width] = rng.integers(0, 4, (len(numbers), width))
+        for each in range(len(made.plan.of(kind))):
+            made.subjects(kind).phase[slots, each] = rng.integers(0, 4, len(numbers))
         rows = made.open[kind].meet(slots, 1)
         made.open[kind].told_at[rows] = slots * 7.0 + rng.integers(0, 99)
     slots = made.people.rows(np.array(numbers))

@@ -33,7 +33,7 @@ def test_subjects_are_met_once_and_keep_their_slots(kind: type[Subjects]) -> Non
     assert new.tolist() == [False, True]
     assert made.rows(np.array([900_000, 4])).tolist() == [1, ABSENT]
     assert made.nbytes > 0
-    assert not made.phase[:4].any()
+    assert not made.busy[:4].any()
 
 
 def test_who_is_forgotten_is_absent_and_the_others_close_up() -> None:
