@@ -12,6 +12,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
+
+from alerts.storage import chains
 from api.embedded.postgres import EmbeddedPostgres
 from ingest.kernel import vitals
 from tests.support import waiting
@@ -289,6 +292,15 @@ def each_alarm_paged_once(hub: Hub, alarm_ids: list[str]) -> None:
         "SELECT alert_no FROM alerts.event WHERE kind = 'raised' GROUP BY 1 HAVING count(*) > 1"
     )
     assert raised == []
+    history_holds(hub)
+
+
+def history_holds(hub: Hub) -> None:
+    """Every chain of events is whole, whoever was killed while writing it."""
+    with psycopg.connect(hub.database_url) as db:
+        checked = chains.check(db)
+    assert checked.broken == []
+    assert checked.events > 0
 
 
 def each_is_ill_once(hub: Hub, ill: list[str]) -> None:

@@ -208,7 +208,7 @@ def test_a_rule_is_as_bad_as_its_worst_level() -> None:
 
 
 def test_a_pack_in_the_shadow_shadows_its_rules_but_no_alarm_and_not_the_hubs_own() -> None:
-    rules = {r.id: r for name in ("telecare", "equipment")
+    rules = {r.id: r for name in ("telecare", "equipment", "hub")
              for r in pack.parse("shadow = true\n" + SHIPPED[name], file="x").rules}  # fmt: skip
     assert rules["equipment.battery_low"].shadow
     assert rules["equipment.device_silent"].shadow

@@ -49,8 +49,8 @@ def test_the_shipped_packs_lack_nothing() -> None:
         ("telecare.toml", "no rule for the alarm 'unreadable_alarm'"),
         ("environment.toml", "no rule for the alarm 'smoke'"),
         ("news2.toml", "exactly one early-warning score is needed, there are 0"),
-        ("equipment.toml", "the rule 'hub.gateway_silent' is missing"),
-        ("hub.toml", "the rule 'hub.tick_missed' is missing"),
+        ("equipment.toml", "the rule 'equipment.implausible' is missing"),
+        ("hub.toml", "the rule 'hub.readings_late' is missing"),
         ("limits.toml", "rule 'news2' mutes 'limits.spo2', which is not there"),
     ],
 )
