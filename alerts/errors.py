@@ -21,6 +21,10 @@ class TransitionRefusedError(AlertsError):
     """The alert can't do that now: {reason}."""
 
 
+class MuteRefusedError(AlertsError):
+    """Nobody can be muted like that: {reason}."""
+
+
 class LostCursorError(errors.RecoverableError):
     """Another process has read on: forget this memory and load it again."""
 

@@ -359,20 +359,54 @@ def contact(
 
 
 def dispatch(
-    alert: Alert, *, by: str, to: str, note: str | None, now: datetime
+    alert: Alert, *, by: str, to: str, note: str | None, now: datetime, team: str | None = None
 ) -> Change | Refused:
-    """Write down that somebody was sent; the person at home is told."""
+    """Write down that somebody was sent; the person at home is told.
+
+    A team of the hub has to answer first: until it does, it stands as long as an acknowledgement,
+    and nobody at home is told that somebody comes.
+    """
     if not to.strip():
         return Refused(reason="who was sent has to be said")
+    detail = {"to": to.strip()}
+    if team is None:
+        return _went_on(
+            alert, "dispatched", by=by, reason=note, now=now, detail=detail, receipt="on_the_way"
+        )
+    stands = escalation.thawed(alert.chain).acknowledged_s
     return _went_on(
-        alert, "dispatched", by=by, reason=note, now=now, detail={"to": to.strip()},
+        alert, "dispatched", by=by, reason=note, now=now, detail={**detail, "team": team},
+        stands=stands,
+    )  # fmt: skip
+
+
+def set_out(
+    alert: Alert, *, by: str, to: str, sending: int, note: str | None, now: datetime
+) -> Change | Refused:
+    """Write down that who was sent accepts and is on the way; the person at home is told."""
+    return _went_on(
+        alert, "set_out", by=by, reason=note, now=now, detail={"to": to, "dispatch": sending},
         receipt="on_the_way",
     )  # fmt: skip
 
 
+def turn_down(
+    alert: Alert, *, by: str, to: str, sending: int, position: int, note: str | None,
+    now: datetime,
+) -> Change | Refused:  # fmt: skip
+    """Write down that who was sent can't go: more people are asked at once."""
+    if alert.state is State.CLOSED:
+        return Refused(reason="it is closed")
+    detail = {"to": to, "dispatch": sending, "position": position}
+    return _again(
+        alert, alert, "turned_down", now=now, by=by, reason=note, detail=detail, position=position
+    )
+
+
 def arrive(alert: Alert, *, by: str, note: str | None, now: datetime) -> Change | Refused:
     """Write down that somebody is there."""
-    return _went_on(alert, "arrived", by=by, reason=note, now=now, on_scene=True)
+    stands = escalation.thawed(alert.chain).on_scene_s
+    return _went_on(alert, "arrived", by=by, reason=note, now=now, stands=stands)
 
 
 def escalate(
@@ -381,7 +415,25 @@ def escalate(
     """Ask for more people than were told: the chain goes on from a position at once."""
     if alert.state is State.CLOSED:
         return Refused(reason="it is closed")
-    return _again(alert, alert, "escalated", now=now, by=by, reason=note, position=position)
+    return _again(
+        alert, alert, "escalated", now=now, by=by, reason=note, detail={"position": position},
+        position=position,
+    )  # fmt: skip
+
+
+def further(history: Sequence[Event], chain: Mapping[str, Any]) -> int:
+    """Return the position of the chain that comes after the last one told, at most its last.
+
+    ``history`` is the alert's events, oldest first; what was told before it last asked for
+    attention doesn't count, but where it began to ask then does.
+    """
+    highest = 0
+    for event in history:
+        if event.detail.get("page"):
+            highest = int(event.detail.get("position", 0))
+        elif event.kind == "told":
+            highest = max(highest, int(event.detail.get("position", 0)))
+    return min(highest + 1, len(escalation.thawed(chain).steps) - 1)
 
 
 def close(
@@ -408,7 +460,7 @@ def close(
             reason=f"closing needs a disposition, what came of it: {', '.join(DISPOSITIONS)}"
         )
     fall = alert.rule_id == _FALL
-    if fall and said not in (*FALLS, *HELPED) and not HELP.intersection(history):
+    if fall and said not in (*FALLS, *HELPED) and not helped(history):
         return Refused(
             reason="a fall is closed with what came of the fall"
             f" ({', '.join(FALLS)}), or after it was recorded that somebody spoke to the person,"
@@ -433,6 +485,15 @@ def close(
     return _change(
         after, "closed", now=now, by=by, reason=note, receipt="closed", detail=detail, steps=()
     )
+
+
+def helped(history: Sequence[str]) -> bool:
+    """Tell from the kinds of an alert's events whether somebody saw to the person.
+
+    Who was sent and turned it down did not.
+    """
+    kinds = [k for k in history if k in HELP]
+    return len(kinds) > history.count("turned_down")
 
 
 # -- what they share ------------------------------------------------------------------------------
@@ -501,13 +562,13 @@ def _taken(
 def _went_on(
     alert: Alert, kind: str, *, by: str, reason: str | None, now: datetime,
     detail: Mapping[str, Any] | None = None, receipt: Receipt | None = None,
-    on_scene: bool = False,
+    stands: float | None = None,
 ) -> Change | Refused:  # fmt: skip
     """Record that something is being done; whoever does it on what is nobody's takes it on."""
     if alert.state is State.CLOSED:
         return Refused(reason="it is closed")
-    response = escalation.thawed(alert.chain)
-    stands = response.on_scene_s if on_scene else response.in_progress_s
+    if stands is None:
+        stands = escalation.thawed(alert.chain).in_progress_s
     after = replace(
         alert, state=State.IN_PROGRESS, owner=alert.owner or by, snoozed_until=None, stale=False,
         acknowledged_until=now + timedelta(seconds=stands), version=alert.version + 1,

@@ -154,8 +154,10 @@ class Alert:
     offered_to: str | None = None  # the account that a handover waits for
     stale: bool = False  # a step came too late to page anybody
     outcome: Mapping[str, Any] = field(default_factory=dict)  # said on closing
+    told_teams: tuple[int, ...] = ()  # teams on whose queue it is beside its own
     team: str | None = None  # the team's id and name, where they were read along
     team_name: str | None = None
+    told: tuple[str, ...] = ()  # ids of the teams told, where they were read along
 
     @property
     def id(self) -> str:
@@ -180,6 +182,30 @@ class Event:
     def id(self) -> str:
         """Return the id the outside sees."""
         return ids.public("event", self.no)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatch:
+    """Somebody who was sent for an alert, and when what became of it."""
+
+    no: int
+    alert_no: int
+    to: str  # the team's name, or words
+    team: str | None  # id of the team of the hub that has to answer
+    by: str
+    sent_at: datetime
+    accepted_at: datetime | None = None
+    accepted_by: str | None = None
+    declined_at: datetime | None = None
+    declined_by: str | None = None
+    on_scene_at: datetime | None = None
+    done_at: datetime | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Tell whether a team has yet to say that it goes."""
+        answered = (self.accepted_at, self.declined_at, self.on_scene_at, self.done_at)
+        return self.team is not None and not any(answered)
 
 
 class Outcome(enum.StrEnum):

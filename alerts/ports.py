@@ -7,11 +7,33 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from alerts import lifecycle, model, routing
+from alerts import escalation, lifecycle, model, routing, suppression
 from alerts.state.subjects import Device, Home, Person
 from ingest.kernel.observation import Alarm, Rows
 
 Decide = Callable[[model.Alert], "lifecycle.Change | lifecycle.Refused"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which alerts of the queue are wanted; without a state those that are not closed."""
+
+    team: str | None = None  # its id; what it was told of beside its own is among them
+    state: str | None = None
+    severity: str | None = None
+    person_no: int | None = None
+    owner: str | None = None
+    limit: int = 50
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What somebody wants to do to an alert of which they saw a version."""
+
+    no: int
+    version: int
+    decide: Decide
 
 
 class AlertStore(Protocol):
@@ -21,17 +43,20 @@ class AlertStore(Protocol):
         """Return an alert."""
         ...
 
-    def queue(
-        self,
-        *,
-        team: str | None,
-        state: str | None,
-        severity: str | None,
-        person_no: int | None,
-        limit: int,
-        after: str | None,
-    ) -> tuple[list[model.Alert], str | None]:
+    def queue(self, wanted: Wanted) -> tuple[list[model.Alert], str | None]:
         """Return alerts in working order and where the next page starts."""
+        ...
+
+    def related(self, alert: model.Alert) -> list[model.Alert]:
+        """Return the other open alerts of the same person, or of the home."""
+        ...
+
+    def next_steps(self, numbers: Sequence[int]) -> Mapping[int, escalation.Due]:
+        """Return what falls due next of each alert that has something to come."""
+        ...
+
+    def dispatches(self, no: int) -> list[model.Dispatch]:
+        """Return who was sent for an alert, in order."""
         ...
 
     def history(self, no: int) -> list[model.Event]:
@@ -40,6 +65,15 @@ class AlertStore(Protocol):
 
     def change(self, no: int, *, expected_version: int, decide: Decide) -> model.Alert:
         """Change an alert by a decision on its locked present state.
+
+        Raises
+        ------
+        UnknownAlertError, StaleVersionError, TransitionRefusedError
+        """
+        ...
+
+    def change_all(self, wishes: Sequence[Wish]) -> list[model.Alert]:
+        """Change several alerts, all of them or none; return them in the order given.
 
         Raises
         ------
@@ -74,6 +108,35 @@ class Place(Protocol):
         ------
         PlaceUnavailableError
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownMute:
+    """A mute window as it is stored."""
+
+    no: int
+    mute: suppression.Mute
+    ended_at: datetime | None
+
+
+class MuteStore(Protocol):
+    """Keeps the times in which a person, home or device pages nobody."""
+
+    def add(self, mute: suppression.Mute) -> KnownMute:
+        """Store one."""
+        ...
+
+    def listed(self, *, now: datetime, person_no: int | None) -> list[KnownMute]:
+        """Return those that are not over, of everybody or of one person, the first to end first."""
+        ...
+
+    def get(self, no: int) -> KnownMute | None:
+        """Return one."""
+        ...
+
+    def end(self, no: int, *, now: datetime) -> KnownMute | None:
+        """End one now: what it held back pages, unless another holds it. None: no such one."""
         ...
 
 

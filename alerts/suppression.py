@@ -10,10 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from alerts.escalation import Hold
 from alerts.model import Alert, Severity
+
+LONGEST: Final = timedelta(days=90)
+"""The longest that anybody may be muted at once. Unsourced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,19 @@ class Mute:
             self.device_no is not None and self.device_no == alert.device_no,
         )
         return any(about) and self.starts <= now < self.ends
+
+
+def problem(mute: Mute, *, now: datetime) -> str | None:
+    """Return what is wrong with a new mute, None where nothing is."""
+    if mute.ends <= now:
+        return "its end lies in the past"
+    if mute.ends <= mute.starts:
+        return "it ends before it starts"
+    if mute.ends - mute.starts > LONGEST:
+        return f"it may last {LONGEST.days} days at most"
+    if not mute.reason.strip():
+        return "it needs a reason"
+    return None
 
 
 def hold(alert: Alert, mutes: Iterable[Mute], *, now: datetime) -> Hold | None:

@@ -39,6 +39,7 @@ class Services:
     accounts: accounts.Accounts
     audit: audit.Audit
     alerts: service.Alerts
+    mutes: service.Mutes
     showing: showing.Showing
     feed: stream.Feed
     register: register.RegisterStore

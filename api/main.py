@@ -27,6 +27,7 @@ from alerts import service
 from alerts.policies import responses
 from alerts.rules import triggers
 from alerts.storage import alerts as alert_store
+from alerts.storage import mutes as mute_store
 from api import (
     deps,
     errors,
@@ -43,6 +44,7 @@ from api.routes import (
     devices,
     health,
     homes,
+    mutes,
     observations,
     organisation,
     patients,
@@ -82,6 +84,7 @@ _JSON = (
     auth.router,
     devices.router,
     homes.router,
+    mutes.router,
     observations.router,
     organisation.router,
     patients.router,
@@ -196,6 +199,7 @@ def running(config: settings.ApiSettings, *, clock: clocks.Clock) -> Iterator[de
             accounts=staff,
             audit=audit.Audit(pool),
             alerts=alerting,
+            mutes=service.Mutes(store=mute_store.Mutes(pool), clock=clock),
             showing=shown,
             feed=feed,
             register=people,
@@ -266,7 +270,8 @@ def _answer_with_problems(app: FastAPI) -> None:
     async def stale(request: Request, error: Exception) -> Response:
         assert isinstance(error, alert_errors.StaleVersionError)  # noqa: S101  (registered for it)
         hub: deps.Services = request.app.state.services
-        current = await asyncio.to_thread(hub.showing.one, error.data["current"])
+        who = request.state.principal
+        current = await asyncio.to_thread(hub.showing.one, error.data["current"], who)
         problem = errors.StaleVersionError(current=current.model_dump(mode="json"))
         return _problem(request, errors.problem(problem), {})
 
@@ -313,6 +318,7 @@ _TOLD: dict[type[Exception], Callable[[Any], tuple[dict[str, Any], dict[str, str
         {},
     ),
     alert_errors.UnknownAlertError: lambda _: _declared(errors.NotFoundError(what="alert")),
+    alert_errors.MuteRefusedError: lambda e: _declared(errors.InvalidError(what=str(e)[:-1])),
     alert_errors.TransitionRefusedError: lambda e: _declared(
         errors.TransitionRefusedError(reason=str(e.data.get("reason", "")))
     ),

@@ -88,6 +88,11 @@ EQUIPMENT_ONLY = frozenset({"equipment"})
 """Roles that see only the alerts of equipment teams."""
 
 
+def role_may(role: str, permission: Permission) -> bool:
+    """Tell whether a role has a permission."""
+    return permission in POLICY.get(role, frozenset())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """Who is asking."""
@@ -103,7 +108,7 @@ class Principal:
 
     def may(self, permission: Permission) -> bool:
         """Tell whether the role has a permission."""
-        return permission in POLICY.get(self.role, frozenset())
+        return role_may(self.role, permission)
 
     @property
     def equipment_only(self) -> bool:

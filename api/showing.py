@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from alerts import model
+from alerts import escalation, model
 from api import security, stream, wire
 from api.storage import board, organisation
 from ingest.kernel import clock as clocks
@@ -24,6 +24,18 @@ class Alerts(Protocol):
 
     def history(self, no: int) -> list[model.Event]:
         """Return what happened to an alert, oldest first."""
+        ...
+
+    def related(self, alert: model.Alert) -> list[model.Alert]:
+        """Return the other open alerts of the same person, or of the home."""
+        ...
+
+    def next_steps(self, numbers: Sequence[int]) -> Mapping[int, escalation.Due]:
+        """Return what falls due next of alerts."""
+        ...
+
+    def dispatches(self, no: int) -> list[model.Dispatch]:
+        """Return who was sent for an alert, in order."""
         ...
 
     def events_after(self, event_no: int, limit: int) -> list[model.Event]:
@@ -72,14 +84,21 @@ class Showing:
             {a.dwelling_no for a in found if a.dwelling_no is not None}
             | {p.home_no for p in people.values()}
         )
+        steps = self._alerts.next_steps([a.no for a in found]) if found else {}
         now = self._clock.now()
-        return [self._one(a, people, homes, now) for a in found]
+        return [self._one(a, people, homes, steps.get(a.no), now) for a in found]
 
-    def one(self, alert: model.Alert) -> wire.Alert:
-        """Return an alert with its history."""
+    def one(self, alert: model.Alert, who: security.Principal) -> wire.Alert:
+        """Return an alert with its history, who was sent, and what else the reader may see."""
         shown = self.many([alert])[0]
-        history = [event(e) for e in self._alerts.history(alert.no)]
-        return shown.model_copy(update={"history": history})
+        more = {
+            "history": [event(e) for e in self._alerts.history(alert.no)],
+            "related": [
+                _related(a) for a in self._alerts.related(alert) if self.may_see(who, a)
+            ],
+            "dispatches": [_dispatch(d) for d in self._alerts.dispatches(alert.no)],
+        }  # fmt: skip
+        return shown.model_copy(update=more)
 
     def access(self, home_no: int) -> register.Access | None:
         """Return how to get into a home; what can't be decrypted is left out, not in the way."""
@@ -88,13 +107,22 @@ class Showing:
         except vault.WrongKeyError:
             return None
 
+    def has_home(self, no: int) -> bool:
+        """Tell whether there is a home of that number."""
+        return bool(self._board.homes({no}))
+
+    def has_device(self, no: int) -> bool:
+        """Tell whether there is a device of that number."""
+        return bool(self._board.devices({no}))
+
     def may_see(self, who: security.Principal, alert: model.Alert) -> bool:
         """Tell whether somebody may see an alert: equipment staff see equipment teams' only."""
         return not who.equipment_only or self.for_equipment(alert)
 
     def for_equipment(self, alert: model.Alert) -> bool:
-        """Tell whether an alert went to an equipment team."""
-        return alert.team is not None and self._kind(alert.team) == model.TeamKind.EQUIPMENT
+        """Tell whether an equipment team has an alert, as its own or beside another."""
+        teams = (*([alert.team] if alert.team else []), *alert.told)
+        return any(self._kind(team) == model.TeamKind.EQUIPMENT for team in teams)
 
     def equipment_teams(self) -> list[str]:
         """Return the ids of the equipment teams."""
@@ -112,6 +140,7 @@ class Showing:
         alert: model.Alert,
         people: Mapping[int, board.Face],
         homes: Mapping[int, board.Dwelling],
+        step: escalation.Due | None,
         now: datetime,
     ) -> wire.Alert:
         face = people.get(alert.person_no) if alert.person_no is not None else None
@@ -132,7 +161,22 @@ class Showing:
             team_name=alert.team_name,
             routed_because=alert.routed_because,
             next_step_at=alert.next_step_at,
+            next_step=wire.NextStep(at=step.due_at, kind=step.kind.value, tell=step.tell)
+            if step is not None
+            else None,
+            alert_class=alert.alert_class.value,
+            response=wire.Response(
+                id=alert.response, version=escalation.thawed(alert.chain).version
+            )
+            if alert.response
+            else None,
+            acknowledged_until=alert.acknowledged_until,
+            snoozed_until=alert.snoozed_until,
+            offered_to=alert.offered_to,
+            stale=alert.stale,
+            told_teams=list(alert.told),
             disposition=alert.disposition,
+            outcome=dict(alert.outcome),
             ring_first=ring,
             phone=face.phone if face else None,
         )
@@ -200,6 +244,34 @@ def _brief(alert: model.Alert) -> dict[str, Any]:
         "pages": alert.pages,
         "version": alert.version,
     }
+
+
+def _related(alert: model.Alert) -> wire.Related:
+    return wire.Related(
+        id=alert.id,
+        title=alert.title,
+        severity=alert.severity.value,
+        state=alert.state.value,
+        raised_at=alert.raised_at,
+        team=alert.team,
+        owner=alert.owner,
+        version=alert.version,
+    )
+
+
+def _dispatch(d: model.Dispatch) -> wire.Dispatch:
+    return wire.Dispatch(
+        to=d.to,
+        team=d.team,
+        by=d.by,
+        sent_at=d.sent_at,
+        accepted_at=d.accepted_at,
+        accepted_by=d.accepted_by,
+        declined_at=d.declined_at,
+        declined_by=d.declined_by,
+        on_scene_at=d.on_scene_at,
+        done_at=d.done_at,
+    )
 
 
 def event(e: model.Event) -> wire.Event:

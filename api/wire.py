@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
 
 from ingest.kernel import conditions, nhs_number, vitals
 
@@ -804,6 +811,51 @@ class AlertBrief(Wire):
     version: int
 
 
+class Response(Wire):
+    """What is done about an alert until somebody acts."""
+
+    id: str
+    version: str
+
+
+class NextStep(Wire):
+    """What falls due next of an alert."""
+
+    at: Time
+    kind: Literal[
+        "tell", "acknowledgement_ends", "progress_due", "snooze_ends", "offer_ends", "look_again"
+    ]
+    tell: str | None = Field(description="whom a step of kind `tell` tells")
+
+
+class Related(Wire):
+    """Another open alert of the same person, or of the home."""
+
+    id: str
+    title: str
+    severity: Severity
+    state: Literal["open", "acknowledged", "in_progress", "closed"]
+    raised_at: Time
+    team: str | None
+    owner: str | None
+    version: int
+
+
+class Dispatch(Wire):
+    """Somebody who was sent, and when what became of it."""
+
+    to: str
+    team: str | None = Field(description="the team of the hub that has to answer; null: in words")
+    by: str
+    sent_at: Time
+    accepted_at: Time | None
+    accepted_by: str | None
+    declined_at: Time | None
+    declined_by: str | None
+    on_scene_at: Time | None
+    done_at: Time | None
+
+
 _ALERT = {
     "id": "alert_5",
     "patient": "person_17",
@@ -836,12 +888,23 @@ _ALERT = {
     "team_name": "District nurses north",
     "routed_because": "the person's site lies in the area of this team",
     "owner": None,
-    "next_step_at": None,
+    "next_step_at": "2026-01-31T08:00:30.300Z",
+    "next_step": {"at": "2026-01-31T08:00:30.300Z", "kind": "tell", "tell": "team"},
+    "alert_class": "telecare",
+    "response": {"id": "emergency", "version": "1.0.0"},
+    "acknowledged_until": None,
+    "snoozed_until": None,
+    "offered_to": None,
+    "stale": False,
+    "told_teams": [],
     "pages": 1,
     "disposition": None,
+    "outcome": {},
     "ring_first": {"name": "Joan Example", "relation": "daughter", "phone": "020 7946 0001"},
     "phone": "020 7946 0000",
     "history": [],
+    "related": [],
+    "dispatches": [],
     "version": 1,
 }
 
@@ -859,11 +922,39 @@ class Alert(AlertBrief):
     team_name: str | None
     routed_because: str
     next_step_at: Time | None
+    next_step: NextStep | None = Field(description="null: closed")
+    alert_class: Literal[
+        "telecare",
+        "safety",
+        "clinical",
+        "activity",
+        "environment",
+        "equipment",
+        "referral",
+        "carer",
+        "hub",
+    ]
+    response: Response | None = Field(description="what is done until somebody acts")
+    acknowledged_until: Time | None = Field(
+        description="it is open again then, unless something more is recorded"
+    )
+    snoozed_until: Time | None = Field(description="put off until then")
+    offered_to: str | None = Field(description="the account that a handover waits for")
+    stale: bool = Field(description="a step came too late to page anybody: it is above its like")
+    told_teams: list[str] = Field(description="teams on whose queue it is beside its own")
     disposition: str | None
+    outcome: dict[str, Any] = Field(description="what was said on closing beside the disposition")
     ring_first: Ring | None = Field(description="the first contact in ringing order")
     phone: str | None = Field(description="the person's own")
     history: list[Event] = Field(
         default_factory=list, description="oldest first; only where one alert is asked for"
+    )
+    related: list[Related] = Field(
+        default_factory=list,
+        description="other open alerts of the person or home; only where one alert is asked for",
+    )
+    dispatches: list[Dispatch] = Field(
+        default_factory=list, description="who was sent; only where one alert is asked for"
     )
 
 
@@ -885,12 +976,120 @@ class Note(Wire):
     text: LongText
 
 
+Username = Annotated[
+    str, AfterValidator(_no_nul), Field(min_length=1, max_length=64, description="an account")
+]
+
+
+def _one_of(body: BaseModel, *names: str) -> None:
+    if sum(bool(getattr(body, name)) for name in names) != 1:
+        raise ValueError(f"give exactly one of {', '.join(names)}")
+
+
+class Assign(Wire):
+    """Somebody else has it from now on."""
+
+    model_config = _example({"expected_version": 2, "to": "nurse", "note": "knows the family"})
+
+    expected_version: Version
+    to: Username
+    note: LongText | None = None
+
+
+class Ringing(Wire):
+    """Whom I rang, and what came of it."""
+
+    model_config = _example(
+        {"expected_version": 2, "whom": "Joan Example (daughter)", "outcome": "no_answer"}
+    )
+
+    expected_version: Version
+    whom: Text
+    outcome: Literal["reached", "no_answer", "line_busy", "refused", "message_left"]
+    note: LongText | None = None
+
+
+class Sending(Wire):
+    """Who is sent; or the answer of the team that was sent."""
+
+    model_config = _example({"expected_version": 3, "team": "rapid-response-north"})
+
+    expected_version: Version
+    to: Text | None = Field(default=None, description="who is sent: a team's id, or words")
+    team: Slug | None = Field(default=None, description="a team's id, refused where there is none")
+    accept: bool = Field(default=False, description="the team that was sent last is on its way")
+    decline: bool = Field(default=False, description="the team that was sent last can't go")
+    note: LongText | None = None
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        _one_of(self, "to", "team", "accept", "decline")
+        return self
+
+
+class Arrival(Wire):
+    """Somebody is there."""
+
+    model_config = _example({"expected_version": 4, "note": "let in by the neighbour"})
+
+    expected_version: Version
+    note: LongText | None = None
+
+
+class Escalation(Wire):
+    """More people than were told."""
+
+    model_config = _example({"expected_version": 2, "note": "can't leave the other call"})
+
+    expected_version: Version
+    note: LongText | None = None
+
+
+class Handover(Wire):
+    """An offer to somebody; or the answer to one."""
+
+    model_config = _example({"expected_version": 3, "to": "responder", "note": "end of my shift"})
+
+    expected_version: Version
+    to: Username | None = None
+    accept: bool = Field(default=False, description="I take what is offered to me")
+    decline: bool = Field(default=False, description="I don't; or I take my own offer back")
+    note: LongText | None = None
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        _one_of(self, "to", "accept", "decline")
+        return self
+
+
+class Snooze(Wire):
+    """Until when it may wait, and why. Never an emergency; the longest is the response's."""
+
+    model_config = _example(
+        {"expected_version": 2, "minutes": 20, "reason": "she measures again after her rest"}
+    )
+
+    expected_version: Version
+    until: Time | None = None
+    minutes: Annotated[float, Field(gt=0, le=129_600, allow_inf_nan=False)] | None = None
+    reason: LongText
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        _one_of(self, "until", "minutes")
+        return self
+
+
 DISPOSITIONS = {
     "advice": "Advice given",
     "same_day": "Same-day consultation or visit",
     "rapid_response": "Rapid response sent",
     "gp": "Passed to the GP",
     "ambulance": "999 called",
+    "fall_no_injury": "Fall, no injury",
+    "fall_injury": "Fall, injury treated at home",
+    "fall_conveyed": "Fall, taken to hospital",
+    "not_a_fall": "Not a fall",
     "false_alarm": "False alarm",
     "equipment_fault": "Equipment fault",
     "no_further_action": "No further action",
@@ -901,22 +1100,84 @@ Disposition = Literal[
     "rapid_response",
     "gp",
     "ambulance",
+    "fall_no_injury",
+    "fall_injury",
+    "fall_conveyed",
+    "not_a_fall",
     "false_alarm",
     "equipment_fault",
     "no_further_action",
 ]
 
 
+class Seen(Wire):
+    """An alert in the version that was looked at."""
+
+    id: Annotated[str, Field(max_length=40)]
+    expected_version: Version
+
+
 class Close(Wire):
-    """What came of it."""
+    """What came of it. A fall needs one of the falls' own, or help that was recorded before."""
 
     model_config = _example(
-        {"expected_version": 3, "disposition": "false_alarm", "note": "sat on the pendant"}
+        {
+            "expected_version": 3,
+            "disposition": "fall_no_injury",
+            "note": "helped up, no pain",
+            "patient_view": "slipped on the mat, feels well",
+            "hospital": "avoided",
+            "also": [{"id": "alert_6", "expected_version": 1}],
+        }
     )
 
     expected_version: Version
     disposition: Disposition
     note: LongText | None = None
+    patient_view: LongText | None = Field(default=None, description="how the person sees it")
+    hospital: Literal["avoided", "conveyed", "not_applicable"] | None = None
+    also: list[Seen] = Field(
+        default_factory=list, max_length=20,
+        description="others of the same person that end with it: all of them or none",
+    )  # fmt: skip
+
+
+class NewMute(Wire):
+    """A time in which a person, a home or a device pages nobody, but for emergencies."""
+
+    model_config = _example(
+        {
+            "patient": "person_17",
+            "ends": "2026-02-07T08:00:00Z",
+            "reason": "in hospital, ward 4",
+        }
+    )
+
+    patient: str | None = None
+    home: str | None = None
+    device: str | None = None
+    starts: Time | None = Field(default=None, description="by default now")
+    ends: Time = Field(description="at most 90 days after it starts")
+    reason: LongText
+
+    @model_validator(mode="after")
+    def _about_one(self) -> Self:
+        _one_of(self, "patient", "home", "device")
+        return self
+
+
+class Mute(Wire):
+    """A time in which a person, a home or a device pages nobody, but for emergencies."""
+
+    id: str
+    patient: str | None
+    home: str | None
+    device: str | None
+    starts: Time
+    ends: Time
+    reason: str
+    by: str
+    ended_at: Time | None
 
 
 class NewReferral(Wire):
@@ -939,7 +1200,8 @@ class NewReferral(Wire):
     referrer: Text = Field(description="who says so, and how they reached us")
     concern: Literal["fall", "carer_crisis", "other"] = Field(
         default="other",
-        description="a fall is handled like a device's; carer_crisis: a carer can't go on",
+        description="a fall is handled like a device's; carer_crisis: a carer can't go on, which"
+        " is urgent at least",
     )
     team_kind: TeamKind = Field(
         default="district_nursing", description="what kind of team; the routing finds which"

@@ -5,33 +5,81 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
-from alerts import errors, lifecycle, model, ports, routing
+from alerts import errors, escalation, lifecycle, model, ports, routing
 from alerts.policies import responses
 from alerts.storage import rows
 from alerts.storage.ledger import Ledger
 from alerts.storage.routing import Router
 from ingest.kernel.clock import SystemClock
-from ingest.storage.pool import Pool, store_errors
+from ingest.storage.pool import Connection, Pool, store_errors
 
 _FROM = "FROM alerts.alert a LEFT JOIN alerts.team t ON t.no = a.team_no"
 _RANK = "array_position(ARRAY['emergency', 'urgent', 'soon', 'information'], a.severity)"
-_GET = f"SELECT {rows.ALERT_COLUMNS}, t.id, t.name {_FROM} WHERE a.no = %s"
+_ORDER = f"{_RANK}, (NOT a.stale), a.raised_at, a.no"
+_GET = f"SELECT {rows.ALERT_COLUMNS}, {rows.TEAMS} {_FROM} WHERE a.no = %s"
 _LOCK = f"SELECT {rows.ALERT_COLUMNS} FROM alerts.alert a WHERE a.no = %s FOR UPDATE"  # noqa: S608
-_QUEUE = f"""
-SELECT {rows.ALERT_COLUMNS}, t.id, t.name, {_RANK} {_FROM}
-WHERE (%(team)s::text IS NULL OR t.id = %(team)s)
-AND CASE WHEN %(state)s::text IS NULL THEN a.state <> 'closed' ELSE a.state = %(state)s END
-AND (%(severity)s::text IS NULL OR a.severity = %(severity)s)
-AND (%(person_no)s::bigint IS NULL OR a.person_no = %(person_no)s)
-AND (%(rank)s::int IS NULL
-     OR ({_RANK}, a.raised_at, a.no) > (%(rank)s::int, %(raised_at)s::timestamptz, %(no)s::bigint))
-ORDER BY {_RANK}, a.raised_at, a.no LIMIT %(limit)s
+_TEAM_NO = "SELECT no FROM alerts.team WHERE id = %s"
+# Each part reads its index in the order wanted and stops at a page: a team's own, and what it was
+# told of beside its own. Only the conditions that are asked for are in the text, so that the
+# partial indexes are known to fit.
+_PART = f"(SELECT a.no FROM alerts.alert a WHERE %s ORDER BY {_ORDER} LIMIT %%(limit)s)"  # noqa: S608
+_PAGE = f"""
+WITH page AS (%s)
+SELECT {rows.ALERT_COLUMNS}, {rows.TEAMS}, {_RANK}
+FROM page JOIN alerts.alert a ON a.no = page.no LEFT JOIN alerts.team t ON t.no = a.team_no
+ORDER BY {_ORDER} LIMIT %%(limit)s
+"""  # noqa: S608
+_RELATED = f"""
+SELECT {rows.ALERT_COLUMNS}, {rows.TEAMS} {_FROM}
+WHERE a.state <> 'closed' AND a.no <> %(no)s
+AND (a.person_no = %(person_no)s
+     OR a.dwelling_no = %(dwelling_no)s AND (a.person_no IS NULL OR %(person_no)s::bigint IS NULL))
+ORDER BY {_ORDER} LIMIT 50
 """
+_NEXT_STEPS = """
+SELECT DISTINCT ON (s.alert_no)
+    s.alert_no, s.kind, s.run, s.position, s.repetition, s.due_at, s.tell
+FROM alerts.step s WHERE s.alert_no = ANY(%s) AND s.state = 'pending'
+ORDER BY s.alert_no, s.due_at, s.position
+"""
+_DISPATCHES = """
+SELECT d.no, d.alert_no, d.sent_to, t.id, d.by, d.sent_at, d.accepted_at, d.accepted_by,
+    d.declined_at, d.declined_by, d.on_scene_at, d.done_at
+FROM alerts.dispatch d LEFT JOIN alerts.team t ON t.no = d.team_no WHERE d.alert_no = %s
+ORDER BY d.no
+"""
+_BESIDE: Mapping[str, tuple[LiteralString, ...]] = {
+    "dispatched": (
+        "INSERT INTO alerts.dispatch (alert_no, team_no, sent_to, by, sent_at) VALUES (%(alert)s,"
+        " (SELECT no FROM alerts.team WHERE id = %(team)s), %(to)s, %(by)s, %(at)s)",
+        "UPDATE alerts.alert a SET told_teams = a.told_teams || t.no FROM alerts.team t"
+        " WHERE t.id = %(team)s AND a.no = %(alert)s AND a.team_no IS DISTINCT FROM t.no"
+        " AND NOT a.told_teams @> ARRAY[t.no]",
+    ),
+    "set_out": (
+        "UPDATE alerts.dispatch SET accepted_at = %(at)s, accepted_by = %(by)s"
+        " WHERE no = %(dispatch)s",
+    ),
+    "turned_down": (
+        "UPDATE alerts.dispatch SET declined_at = %(at)s, declined_by = %(by)s"
+        " WHERE no = %(dispatch)s",
+    ),
+    "arrived": (
+        "UPDATE alerts.dispatch SET on_scene_at = %(at)s WHERE no = (SELECT max(no)"
+        " FROM alerts.dispatch WHERE alert_no = %(alert)s AND declined_at IS NULL"
+        " AND on_scene_at IS NULL)",
+    ),
+    "closed": (
+        "UPDATE alerts.dispatch SET done_at = %(at)s"
+        " WHERE alert_no = %(alert)s AND declined_at IS NULL",
+    ),
+}
+"""What the list of who was sent takes over from an event of a kind."""
 _HISTORY = f"SELECT {rows.EVENT_COLUMNS} FROM alerts.event e WHERE e.alert_no = %s ORDER BY e.no"  # noqa: S608
 _AFTER = f"SELECT {rows.EVENT_COLUMNS} FROM alerts.event e WHERE e.no > %s ORDER BY e.no LIMIT %s"  # noqa: S608
 _LAST = "SELECT coalesce(max(no), 0) FROM alerts.event"
@@ -58,33 +106,65 @@ class AlertStore:
             row = db.execute(_GET, [no]).fetchone()
         return None if row is None else rows.alert(row)
 
-    def queue(
-        self,
-        *,
-        team: str | None,
-        state: str | None,
-        severity: str | None,
-        person_no: int | None,
-        limit: int,
-        after: str | None,
-    ) -> tuple[list[model.Alert], str | None]:
+    def queue(self, wanted: ports.Wanted) -> tuple[list[model.Alert], str | None]:
         """Return alerts in working order and where the next page starts.
 
         A cursor that was not made here starts from the beginning.
         """
-        limit = max(1, min(limit, _MOST))
-        rank, raised_at, no = _parse(after)
-        values = {
-            "team": team, "state": state, "severity": severity, "person_no": person_no,
-            "rank": rank, "raised_at": raised_at, "no": no, "limit": limit + 1,
+        limit = max(1, min(wanted.limit, _MOST))
+        rank, fresh, raised_at, no = _parse(wanted.after)
+        state = wanted.state
+        conditions: list[LiteralString] = ["a.state = 'closed'"]
+        if state != model.State.CLOSED:
+            conditions = ["a.state <> 'closed'"] + (["a.state = %(state)s"] if state else [])
+        if wanted.severity is not None:
+            conditions.append(f"{_RANK} = 5 - %(severity)s")
+        if wanted.person_no is not None:
+            conditions.append("a.person_no = %(person_no)s")
+        if wanted.owner is not None:
+            conditions.append("a.owner = %(owner)s")
+        if rank is not None:
+            conditions.append(
+                f"({_ORDER}) > (%(rank)s::int, %(fresh)s::boolean, %(raised_at)s::timestamptz,"
+                " %(no)s::bigint)"
+            )
+        values: dict[str, Any] = {
+            "state": state, "person_no": wanted.person_no, "owner": wanted.owner,
+            "severity": model.Severity(wanted.severity).rank if wanted.severity else None,
+            "rank": rank, "fresh": fresh, "raised_at": raised_at, "no": no, "limit": limit + 1,
         }  # fmt: skip
         with store_errors(), self._pool.connection() as db:
-            found = db.execute(_QUEUE, values).fetchall()
+            if wanted.team is not None:
+                team = db.execute(_TEAM_NO, [wanted.team]).fetchone()
+                if team is None:
+                    return [], None
+                values["team"] = team[0]
+            found = db.execute(_queue(conditions, wanted.team is not None), values).fetchall()
         alerts = [rows.alert(row) for row in found[:limit]]
         if len(found) <= limit:
             return alerts, None
-        last = alerts[-1]
-        return alerts, _cursor(int(found[limit - 1][-1]), last.raised_at, last.no)
+        return alerts, _cursor(int(found[limit - 1][-1]), alerts[-1])
+
+    def related(self, alert: model.Alert) -> list[model.Alert]:
+        """Return the other open alerts of the same person, or of the home."""
+        with store_errors(), self._pool.connection() as db:
+            about = {
+                "no": alert.no, "person_no": alert.person_no, "dwelling_no": alert.dwelling_no,
+            }  # fmt: skip
+            return [rows.alert(row) for row in db.execute(_RELATED, about).fetchall()]
+
+    def next_steps(self, numbers: Sequence[int]) -> dict[int, escalation.Due]:
+        """Return what falls due next of each alert that has something to come."""
+        with store_errors(), self._pool.connection() as db:
+            return {
+                row[0]: rows.due(row[1:])
+                for row in db.execute(_NEXT_STEPS, [list(numbers)]).fetchall()
+            }
+
+    def dispatches(self, no: int) -> list[model.Dispatch]:
+        """Return who was sent for an alert, in order."""
+        with store_errors(), self._pool.connection() as db:
+            return [rows.dispatch(row) for row in db.execute(_DISPATCHES, [no]).fetchall()]
 
     def history(self, no: int) -> list[model.Event]:
         """Return an alert's events, oldest first."""
@@ -93,25 +173,45 @@ class AlertStore:
 
     def change(self, no: int, *, expected_version: int, decide: ports.Decide) -> model.Alert:
         """Change an alert by a decision on its locked present state."""
+        return self.change_all([ports.Wish(no=no, version=expected_version, decide=decide)])[0]
+
+    def change_all(self, wishes: Sequence[ports.Wish]) -> list[model.Alert]:
+        """Change several alerts, all of them or none; return them in the order given."""
+        several = len(wishes) > 1
         with store_errors(), self._pool.connection() as db, db.transaction():
-            row = db.execute(_LOCK, [no]).fetchone()
-            if row is None:
-                raise errors.UnknownAlertError(no=no)
-            current = rows.alert(row)
-            if current.version != expected_version:
-                shown = db.execute(_GET, [no]).fetchone()
-                assert shown is not None  # noqa: S101  (it is locked)
-                raise errors.StaleVersionError(current=rows.alert(shown))
-            decided = decide(current)
-            if isinstance(decided, lifecycle.Refused):
-                raise errors.TransitionRefusedError(reason=decided.reason)
             ledger = Ledger(db, self._responses)
-            ledger.take(current)
-            ledger.apply(decided)
+            decided = [
+                self._decide(db, wish, several=several)
+                for wish in sorted(wishes, key=lambda w: w.no)  # one order for everybody
+            ]
+            for before, change in decided:
+                ledger.take(before)
+                ledger.apply(change)
+                _beside(db, change)
             ledger.write()
-            after = db.execute(_GET, [no]).fetchone()
-        assert after is not None  # noqa: S101  (just written)
-        return rows.alert(after)
+            after = {
+                w.no: rows.alert(row)
+                for w in wishes
+                if (row := db.execute(_GET, [w.no]).fetchone()) is not None
+            }
+        return [after[w.no] for w in wishes]
+
+    def _decide(
+        self, db: Connection, wish: ports.Wish, *, several: bool
+    ) -> tuple[model.Alert, lifecycle.Change]:
+        row = db.execute(_LOCK, [wish.no]).fetchone()
+        if row is None:
+            raise errors.UnknownAlertError(no=wish.no)
+        current = rows.alert(row)
+        if current.version != wish.version:
+            shown = db.execute(_GET, [wish.no]).fetchone()
+            assert shown is not None  # noqa: S101  (it is locked)
+            raise errors.StaleVersionError(current=rows.alert(shown))
+        decided = wish.decide(current)
+        if isinstance(decided, lifecycle.Refused):
+            which = f"{current.id} ({current.title}): " if several else ""
+            raise errors.TransitionRefusedError(reason=f"{which}{decided.reason}")
+        return current, decided
 
     def open(self, alert: model.Alert, *, detail: Mapping[str, Any] | None = None) -> model.Alert:
         """Store a new alert and return it with its number and team."""
@@ -145,16 +245,41 @@ class AlertStore:
         return int(row[0])
 
 
-def _cursor(rank: int, raised_at: datetime, no: int) -> str:
-    text = json.dumps([rank, raised_at.isoformat(), no])
+def _beside(db: Connection, change: lifecycle.Change) -> None:
+    """Let the list of who was sent follow what happened."""
+    event = change.event
+    values = {
+        "team": None, "to": None, "dispatch": None, **event.detail,
+        "alert": change.alert.no, "by": event.by, "at": event.at,
+    }  # fmt: skip
+    for statement in _BESIDE.get(event.kind, ()):
+        db.execute(statement, values)
+
+
+def _queue(conditions: Sequence[LiteralString], one_team: bool) -> LiteralString:
+    mine = " AND ".join(conditions)
+    if not one_team:
+        return _PAGE % (_PART % mine)
+    own = _PART % f"a.team_no = %(team)s AND {mine}"
+    told = _PART % (
+        "a.told_teams @> ARRAY[%(team)s::bigint] AND a.team_no IS DISTINCT FROM %(team)s"
+        f" AND {mine}"
+    )
+    return _PAGE % f"{own} UNION ALL {told}"
+
+
+def _cursor(rank: int, last: model.Alert) -> str:
+    text = json.dumps([rank, not last.stale, last.raised_at.isoformat(), last.no])
     return base64.urlsafe_b64encode(text.encode()).decode("ascii")
 
 
-def _parse(after: str | None) -> tuple[int | None, datetime | None, int | None]:
+def _parse(
+    after: str | None,
+) -> tuple[int | None, bool | None, datetime | None, int | None]:
     if not after:
-        return None, None, None
+        return None, None, None, None
     try:
-        rank, raised_at, no = json.loads(base64.urlsafe_b64decode(after.encode()))
-        return int(rank), datetime.fromisoformat(raised_at), int(no)
+        rank, fresh, raised_at, no = json.loads(base64.urlsafe_b64decode(after.encode()))
+        return int(rank), bool(fresh), datetime.fromisoformat(raised_at), int(no)
     except (binascii.Error, ValueError, TypeError):
-        return None, None, None
+        return None, None, None, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from alerts import model
+from alerts.escalation import Due, Kind, Tell
 from ingest.kernel.observation import ROW, Rows
 
 ALERT_COLUMNS: LiteralString = (
@@ -18,8 +20,13 @@ ALERT_COLUMNS: LiteralString = (
     " a.evidence, a.person_no, a.dwelling_no, a.device_no, a.site, a.raised_at, a.reading_at,"
     " a.late, a.state, a.condition, a.team_no, a.routed_because, a.owner, a.next_step_at, a.pages,"
     " a.disposition, a.version, a.alert_class, a.response, a.chain, a.acknowledged_until,"
-    " a.snoozed_until, a.offered_to, a.stale, a.outcome"
+    " a.snoozed_until, a.offered_to, a.stale, a.outcome, a.told_teams"
 )
+TEAMS: LiteralString = (
+    "t.id, t.name,"
+    " ARRAY(SELECT x.id FROM alerts.team x WHERE x.no = ANY(a.told_teams) ORDER BY x.id)"
+)
+"""What may follow them: the team's id and name, and the ids of the teams that were told too."""
 _WIDTH = ALERT_COLUMNS.count(",") + 1
 EVENT_COLUMNS: LiteralString = (
     "e.no, e.alert_no, e.at, e.kind, e.by, e.reason, e.detail, e.alert_version"
@@ -27,8 +34,8 @@ EVENT_COLUMNS: LiteralString = (
 
 
 def alert(row: tuple[Any, ...]) -> model.Alert:
-    """Return the alert of ``ALERT_COLUMNS``, followed by the team's id and name where read."""
-    team, team_name = row[_WIDTH : _WIDTH + 2] if len(row) > _WIDTH else (None, None)
+    """Return the alert of ``ALERT_COLUMNS``, followed by ``TEAMS`` where they were read."""
+    team, team_name, told = row[_WIDTH : _WIDTH + 3] if len(row) > _WIDTH else (None, None, ())
     return model.Alert(
         no=row[0],
         episode=row[1],
@@ -63,8 +70,10 @@ def alert(row: tuple[Any, ...]) -> model.Alert:
         offered_to=row[30],
         stale=row[31],
         outcome=row[32],
+        told_teams=tuple(row[33]),
         team=team,
         team_name=team_name,
+        told=tuple(told),
     )
 
 
@@ -80,6 +89,23 @@ def event(row: tuple[Any, ...]) -> model.Event:
         detail=row[6],
         alert_version=row[7],
     )
+
+
+def due(row: Sequence[Any]) -> Due:
+    """Return the step of ``kind, run, position, repetition, due_at, tell``."""
+    kind, run, position, repetition, due_at, tell = row
+    return Due(
+        kind=Kind(kind), run=run, position=position, repetition=repetition, due_at=due_at,
+        tell=None if tell is None else Tell(tell),
+    )  # fmt: skip
+
+
+def dispatch(row: Sequence[Any]) -> model.Dispatch:
+    """Return who was sent, of the columns in the order of `model.Dispatch`."""
+    return model.Dispatch(**dict(zip(_DISPATCH, row, strict=True)))
+
+
+_DISPATCH = tuple(f.name for f in dataclasses.fields(model.Dispatch))
 
 
 def observations(found: Sequence[tuple[Any, ...]], names: Sequence[str] = ROW.names or ()) -> Rows:

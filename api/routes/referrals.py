@@ -26,4 +26,4 @@ def refer(hub: deps.Hub, who: deps.Referrer, body: wire.NewReferral) -> wire.Ale
         concern=model.Concern(body.concern),
     )
     deps.seen(hub, who, "referrals.create", people=[person.no], subject=raised.id)
-    return hub.showing.one(raised)
+    return hub.showing.one(raised, who)

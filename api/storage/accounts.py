@@ -81,6 +81,17 @@ class Accounts:
         ):
             return rows.execute(f"SELECT {_COLUMNS} FROM api.account ORDER BY username").fetchall()
 
+    def find(self, username: str) -> Account | None:
+        """Return an account by its user name."""
+        with (
+            pools.store_errors(),
+            self._pool.connection() as db,
+            db.cursor(row_factory=class_row(Account)) as rows,
+        ):
+            return rows.execute(
+                f"SELECT {_COLUMNS} FROM api.account WHERE username = %s", [username]
+            ).fetchone()
+
     def set_disabled(self, username: str, disabled: bool) -> bool:
         """Disable or enable an account; disabling ends its sessions. False: no such account."""
         with pools.store_errors(), self._pool.connection() as db:

@@ -384,7 +384,7 @@ def _detail(
         status=status,
         who=who,
         now=hub.clock.now(),
-        alert=hub.showing.one(found),
+        alert=hub.showing.one(found, who),
         contacts=person.contacts if person else (),
         communication=person.communication if person else None,
         nhs_number=(nhs_number.shown(person.nhs_number) if person and person.nhs_number else None),

@@ -11,8 +11,9 @@ DeviceNo = NewType("DeviceNo", int)
 AlertNo = NewType("AlertNo", int)
 
 Kind = Literal[
-    "person", "home", "device", "site", "alert", "event", "quarantine", "account", "team", "command"
-]
+    "person", "home", "device", "site", "alert", "event", "quarantine", "account", "team",
+    "command", "mute", "dispatch",
+]  # fmt: skip
 
 
 def public(kind: Kind, number: int) -> str:

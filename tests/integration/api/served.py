@@ -76,6 +76,7 @@ class Served:
         episode: str = "person:1/fall",
         register_id: str | None = "ada",
         kind: str = "district_nursing",
+        rule: str = "telecare/fall",
     ) -> str:
         """Raise an alert as the rules do, and return its public id."""
         now = datetime.now(UTC)
@@ -101,7 +102,7 @@ class Served:
                     no=0,
                     episode=episode,
                     source=model.Source.DEVICE,
-                    rule_id="telecare/fall",
+                    rule_id=rule,
                     rule_version="1.0.0",
                     severity=model.Severity(severity),
                     title=title,

@@ -24,7 +24,7 @@ PROBLEM = "application/problem+json"
         ("POST", "/api/v1/patients/search", {"nhs_number": "9434765918"}, 422),
         ("POST", "/api/v1/patients/search", {}, 422),
         ("GET", "/api/v1/rotas", None, 501),
-        ("POST", "/api/v1/alerts/alert_1/dispatch", None, 501),
+        ("POST", "/api/v1/alerts/alert_1/dispatch", None, 422),
     ],
 )
 def test_an_error_is_a_problem_document(
