@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 import psycopg
 
+from alerts import ports
 from alerts.policies import responses
+from alerts.storage.alerts import AlertStore
 from alerts.storage.routing import Router
 from alerts.storage.steps import Steps
 from api.embedded.postgres import EmbeddedPostgres
@@ -124,7 +126,54 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-PARTS: dict[str, Callable[[Sizes], dict[str, Any]]] = {"tick": tick}
+def queue(sizes: Sizes) -> dict[str, Any]:
+    """A page of the queue of a team that has 10,000 open alerts of those there are.
+
+    The first page, the page after it, and that of a team that was told of as many; each with the
+    people of a team of 40 looking in turn. The reference is one alert read by its number.
+    """
+    count = min(sizes.open_alerts, 10_000)
+    with filled(sizes.open_alerts) as url, psycopg.connect(url, autocommit=True) as db:
+        for team, others in (("busy", "team_no = %s"), ("told", "told_teams = ARRAY[%s::bigint]")):
+            row = db.execute(
+                "INSERT INTO alerts.team (id, name, kind) VALUES (%s, 'B', 'on_call') RETURNING no",
+                [team],
+            ).fetchone()
+            assert row is not None
+            db.execute(f"UPDATE alerts.alert SET {others} WHERE no %% %s = 0",
+                       [row[0], sizes.open_alerts // count])  # fmt: skip
+        db.execute("VACUUM ANALYZE alerts.alert")
+        pool = open_pool(url, name="bench", most=2)
+        store = AlertStore(pool)
+        times: dict[str, list[float]] = {"first": [], "second": [], "told": [], "one": []}
+        some = store.queue(ports.Wanted(team="busy"))[0][0].no
+        for _ in range(sizes.ticks * 10):
+            page, after = store.queue(ports.Wanted(team="busy", limit=50))
+            assert len(page) == 50, len(page)
+            for name, wanted in (
+                ("first", ports.Wanted(team="busy", limit=50)),
+                ("second", ports.Wanted(team="busy", limit=50, after=after)),
+                ("told", ports.Wanted(team="told", limit=50)),
+            ):
+                times[name].append(seconds(lambda: store.queue(wanted)))  # noqa: B023
+            times["one"].append(seconds(lambda: store.get(some)))
+        pool.close()
+    return {
+        "open_alerts": sizes.open_alerts,
+        "of_the_team": count,
+        **{
+            f"{name}_page_ms": {
+                "p50": percentile(times[name], 50),
+                "p99": percentile(times[name], 99),
+            }
+            for name in ("first", "second", "told")
+        },
+        "one_alert_ms": percentile(times["one"], 50),
+        "ratio": round(float(np.median(times["first"]) / np.median(times["one"])), 2),
+    }
+
+
+PARTS: dict[str, Callable[[Sizes], dict[str, Any]]] = {"queue": queue, "tick": tick}
 
 
 def run(sizes: Sizes, only: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -150,6 +199,11 @@ def table(figures: dict[str, Any]) -> list[tuple[str, str, str, bool | None]]:
             p99, said = one[name]["p99"], name.removesuffix("_ms").replace("_", " ")
             seen = f"p99 {p99} ms, {one['open_alerts']} alerts"
             out.append((f"tick, {said}", seen, "<= 100 ms", p99 <= 100))
+    if one := figures.get("queue"):
+        for name in ("first", "second", "told"):
+            p99 = one[f"{name}_page_ms"]["p99"]
+            seen = f"p99 {p99} ms, {one['of_the_team']} alerts"
+            out.append((f"queue of a team, {name} page", seen, "<= 50 ms", p99 <= 50))
     return out
 
 
