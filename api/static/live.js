@@ -90,19 +90,29 @@
 
   // -- ages
 
-  function ago(then) {
-    const seconds = Math.max(0, Math.round((now() - then) / 1000));
-    if (seconds < 60) return `${seconds} s ago`;
+  function span(seconds) {
+    if (seconds < 60) return `${seconds} s`;
     const minutes = Math.floor(seconds / 60);
-    if (minutes < 60) return `${minutes} min ago`;
+    if (minutes < 60) return `${minutes} min`;
     const hours = Math.floor(minutes / 60);
-    if (hours < 48) return `${hours} h ${minutes % 60} min ago`;
-    return `${Math.floor(hours / 24)} days ago`;
+    if (hours < 48) return `${hours} h ${minutes % 60} min`;
+    return `${Math.floor(hours / 24)} days`;
+  }
+
+  const ago = (then) => `${span(Math.max(0, Math.round((now() - then) / 1000)))} ago`;
+
+  function ahead(then) {
+    const seconds = Math.round((then - now()) / 1000);
+    return seconds <= 0 ? "now" : `in ${span(seconds)}`;
   }
 
   function tick() {
     for (const element of document.querySelectorAll("time.age")) {
       const text = ago(new Date(element.dateTime));
+      if (element.textContent !== text) element.textContent = text;
+    }
+    for (const element of document.querySelectorAll("time.soon")) {
+      const text = ahead(new Date(element.dateTime));
       if (element.textContent !== text) element.textContent = text;
     }
   }
@@ -182,11 +192,12 @@
   }
 
   function place(card) {
-    const key = (c) => [Number(c.dataset.rank), c.dataset.raised];
-    const [rank, raised] = key(card);
+    const key = (c) => [Number(c.dataset.rank), Number(c.dataset.stale), c.dataset.raised];
+    const [rank, stale, raised] = key(card);
     for (const other of cards.children) {
-      const [r, t] = key(other);
-      if (r < rank || (r === rank && t > raised)) { other.before(card); return; }
+      const [r, s, t] = key(other);
+      const after = r < rank || (r === rank && (s < stale || (s === stale && t > raised)));
+      if (after) { other.before(card); return; }
     }
     cards.append(card);
   }

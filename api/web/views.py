@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime, tzinfo
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import jinja2
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from alerts import errors as alert_errors
-from alerts import model
+from alerts import escalation, lifecycle, model
 from api import deps, errors, middleware, security, wire
 from api.routes import alerts as alert_routes
 from api.routes import auth
+from api.storage import accounts
+from api.web import phrases
 from ingest.kernel import nhs_number, vitals
 
 router = APIRouter()
@@ -30,14 +30,27 @@ _STATES = {
     "": "Everything not closed",
     "open": "Open: nobody has it yet",
     "acknowledged": "Acknowledged",
+    "in_progress": "In progress",
     "closed": "Closed",
 }
 _RANKS = {str(s): s.rank for s in model.Severity}
-_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _PAGE = 50
+_WAITS = (5, 10, 15, 30, 60, 120, 240, 480, 720, 1440, 4320, 10_080)
+"""For how many minutes a form offers to put an alert off, as far as its response goes."""
 _MESSAGES = {
     "acknowledged": "Acknowledged. The alert is yours; the device was told.",
     "noted": "The note is saved.",
+    "contacted": "The call is written down; the alert is in progress.",
+    "sent": "Sent. A team of the hub has to answer; anybody else is on the way.",
+    "set-out": "On the way. The device was told.",
+    "turned-down": "They can't go: more people are asked now.",
+    "arrived": "Somebody is there.",
+    "escalated": "More people are asked now. The alert is nobody's until somebody takes it.",
+    "offered": "Offered. It stays yours until they accept.",
+    "assigned": "It is theirs now.",
+    "accepted": "It is yours now.",
+    "declined": "The offer has ended.",
+    "put-off": "Put off.",
     "closed": "The alert is closed.",
 }
 _STALE = (
@@ -57,45 +70,30 @@ def _environment() -> jinja2.Environment:
     )
     made.filters |= {
         "rfc3339": wire.rfc3339,
-        "clock_time": clock_time,
-        "ago": ago,
+        "clock_time": phrases.clock_time,
+        "ago": phrases.ago,
+        "ahead": phrases.ahead,
+        "standing": phrases.standing,
+        "coming": phrases.coming,
+        "happened": phrases.happened,
         "dial": dial,
         "figure": figure,
         "unit": unit,
         "label": label,
-        "words": words,
     }
-    made.globals |= {"dispositions": wire.DISPOSITIONS, "ranks": _RANKS, "states": _STATES}
+    made.globals |= {
+        "dispositions": wire.DISPOSITIONS,
+        "falls": lifecycle.FALLS,
+        "hospital": phrases.HOSPITAL,
+        "outcomes": phrases.OUTCOMES,
+        "ranks": _RANKS,
+        "states": _STATES,
+        "waits": phrases.waits,
+    }
     return made
 
 
 # -- how things are said
-
-
-@cache
-def _zone() -> tzinfo:
-    try:
-        return ZoneInfo("Europe/London")
-    except ZoneInfoNotFoundError:  # a machine without time zones
-        return UTC
-
-
-def clock_time(moment: datetime) -> str:
-    """Return a time as it is said at home: day and clock time in the country's own time."""
-    local = moment.astimezone(_zone())
-    return f"{local:%a} {local.day} {local:%b} {local:%H:%M}"
-
-
-def ago(moment: datetime, now: datetime) -> str:
-    """Return how long ago something was, in words; the page's script says it the same way."""
-    seconds = max(0, round((now - moment).total_seconds()))
-    if seconds < _MINUTE:
-        return f"{seconds} s ago"
-    if seconds < _HOUR:
-        return f"{seconds // _MINUTE} min ago"
-    if seconds < 2 * _DAY:
-        return f"{seconds // _HOUR} h {seconds % _HOUR // _MINUTE} min ago"
-    return f"{seconds // _DAY} days ago"
 
 
 def dial(phone: str) -> str:
@@ -122,11 +120,6 @@ def label(code: str) -> str:
     known = vitals.BY_NAME.get(name)
     said = known.label if known else name.replace("_", " ")
     return f"{said} ({place})" if place else said
-
-
-def words(kind: str) -> str:
-    """Return an event's kind as a sentence begins."""
-    return kind.replace("_", " ").capitalize()
 
 
 def page(name: str, *, status: int = 200, **context: Any) -> HTMLResponse:
@@ -270,7 +263,7 @@ def fragment(
     """Return one card of the queue, or nothing where the alert isn't in this queue (any more)."""
     found = alert_routes.visible(hub, who, alert)
     wanted = found.state == state if state else found.state is not model.State.CLOSED
-    if not wanted or (team and found.team != team):
+    if not wanted or (team and team != found.team and team not in found.told):
         return Response(status_code=204)
     deps.seen(hub, who, "alerts.list", people=[found.person_no])
     shown = hub.showing.many([found])[0]
@@ -300,65 +293,178 @@ def acknowledge(
     back: Annotated[str, Form(max_length=10)] = "",
 ) -> Response:
     """Take an alert on."""
-    found = alert_routes.visible(hub, who, alert)
-    try:
-        done = hub.alerts.acknowledge(found.no, by=who.username, expected_version=expected_version)
-    except alert_errors.AlertsError as error:
-        return _refused(hub, who, alert, error)
-    deps.seen(hub, who, "alerts.acknowledge", people=[done.person_no], subject=done.id)
-    if back == "queue":
-        return RedirectResponse(f"/?done=acknowledged#{done.id}", status_code=303)
-    return RedirectResponse(f"/alerts/{done.id}?done=acknowledged", status_code=303)
+    answer = _Act(hub, who, alert, expected_version).do(
+        "acknowledge", "acknowledged", hub.alerts.acknowledge
+    )
+    if back == "queue" and answer.status_code == _SEE_OTHER:
+        where = answer.headers["location"].partition("?")[0].rpartition("/")[2]
+        return RedirectResponse(f"/?done=acknowledged#{where}", status_code=_SEE_OTHER)
+    return answer
+
+
+Version = Annotated[int, Form(ge=1)]
+Line = Annotated[str, Form(max_length=200)]
+Words = Annotated[str, Form(max_length=2000)]
 
 
 @router.post("/alerts/{alert}/note", dependencies=[OwnForm])
 def note(
-    hub: deps.Hub,
-    who: deps.AlertActor,
-    alert: str,
-    expected_version: Annotated[int, Form(ge=1)],
-    text: Annotated[str, Form(max_length=2000)] = "",
+    hub: deps.Hub, who: deps.AlertActor, alert: str, expected_version: Version, text: Words = ""
 ) -> Response:
     """Write something down."""
-    found = alert_routes.visible(hub, who, alert)
+    act = _Act(hub, who, alert, expected_version, {"form": "note", "text": text})
+    return act.do("note", "noted", hub.alerts.note, text=_clean(text))
+
+
+@router.post("/alerts/{alert}/contact", dependencies=[OwnForm])
+def contact(
+    hub: deps.Hub, who: deps.AlertActor, alert: str, expected_version: Version,
+    whom: Line = "", outcome: Line = "", note: Words = "",
+) -> Response:  # fmt: skip
+    """Write down whom one rang."""
+    typed = {"form": "contact", "whom": whom, "outcome": outcome, "note": note}
+    act = _Act(hub, who, alert, expected_version, typed)
+    return act.do("contact", "contacted", hub.alerts.contact,
+                  whom=_clean(whom), outcome=outcome, note=_clean(note) or None)  # fmt: skip
+
+
+@router.post("/alerts/{alert}/dispatch", dependencies=[OwnForm])
+def dispatch(
+    hub: deps.Hub, who: deps.AlertActor, alert: str, expected_version: Version,
+    team: Line = "", to: Line = "", note: Words = "", answer: Line = "",
+) -> Response:  # fmt: skip
+    """Send somebody, or answer for the team that was sent."""
+    typed = {"form": "dispatch", "team": team, "to": to, "note": note}
+    act = _Act(hub, who, alert, expected_version, typed)
+    said = _clean(note) or None
+    if answer == "accept":
+        return act.do("set_out", "set-out", hub.alerts.set_out, note=said)
+    if answer == "decline":
+        return act.do("turn_down", "turned-down", hub.alerts.turn_down, note=said)
     try:
-        done = hub.alerts.note(
-            found.no, by=who.username, expected_version=expected_version, text=_clean(text)
-        )
-    except alert_errors.AlertsError as error:
-        return _refused(hub, who, alert, error, typed={"text": text})
-    deps.seen(hub, who, "alerts.note", people=[done.person_no], subject=done.id)
-    return RedirectResponse(f"/alerts/{done.id}?done=noted", status_code=303)
+        chosen, name = alert_routes.whom_to_send(hub, team=team or None, to=_clean(to))
+    except errors.InvalidError as error:
+        return act.refuse(str(error))
+    return act.do("dispatch", "sent", hub.alerts.dispatch, to=name, team=chosen, note=said)
+
+
+@router.post("/alerts/{alert}/arrive", dependencies=[OwnForm])
+def arrive(
+    hub: deps.Hub, who: deps.AlertActor, alert: str, expected_version: Version
+) -> Response:  # fmt: skip
+    """Write down that somebody is there."""
+    return _Act(hub, who, alert, expected_version).do("arrive", "arrived", hub.alerts.arrive)
+
+
+@router.post("/alerts/{alert}/escalate", dependencies=[OwnForm])
+def escalate(
+    hub: deps.Hub, who: deps.AlertActor, alert: str, expected_version: Version
+) -> Response:  # fmt: skip
+    """Ask more people now."""
+    return _Act(hub, who, alert, expected_version).do("escalate", "escalated", hub.alerts.escalate)
+
+
+@router.post("/alerts/{alert}/handover", dependencies=[OwnForm])
+def handover(
+    hub: deps.Hub, who: deps.AlertActor, alert: str, expected_version: Version,
+    to: Line = "", note: Words = "", answer: Line = "",
+) -> Response:  # fmt: skip
+    """Offer one's alert to somebody, give it to somebody, or answer an offer."""
+    act = _Act(hub, who, alert, expected_version, {"form": "handover", "to": to, "note": note})
+    said = _clean(note) or None
+    if answer == "accept":
+        return act.do("accept", "accepted", hub.alerts.accept, note=said)
+    if answer == "decline":
+        return act.do("decline", "declined", hub.alerts.decline, note=said)
+    if not to:
+        return act.refuse("Choose who it is for first.")
+    try:
+        account = alert_routes.colleague(hub, to, alert_routes.visible(hub, who, alert))
+    except errors.InvalidError as error:
+        return act.refuse(str(error))
+    if answer == "give":
+        return act.do("assign", "assigned", hub.alerts.assign, to=account, note=said)
+    return act.do("offer", "offered", hub.alerts.offer, to=account, note=said)
+
+
+@router.post("/alerts/{alert}/snooze", dependencies=[OwnForm])
+def snooze(
+    hub: deps.Hub, who: deps.AlertActor, alert: str, expected_version: Version,
+    minutes: Annotated[int, Form(ge=1, le=129_600)] = 5, reason: Words = "",
+) -> Response:  # fmt: skip
+    """Put an alert off."""
+    typed = {"form": "snooze", "minutes": str(minutes), "reason": reason}
+    act = _Act(hub, who, alert, expected_version, typed)
+    return act.do("snooze", "put-off", hub.alerts.snooze_for,
+                  minutes=minutes, reason=_clean(reason))  # fmt: skip
 
 
 @router.post("/alerts/{alert}/close", dependencies=[OwnForm])
 def close(
-    hub: deps.Hub,
-    who: deps.AlertActor,
-    alert: str,
-    expected_version: Annotated[int, Form(ge=1)],
-    disposition: Annotated[str, Form(max_length=40)] = "",
-    note: Annotated[str, Form(max_length=2000)] = "",
-) -> Response:
-    """Say what came of it."""
-    found = alert_routes.visible(hub, who, alert)
-    typed = {"note": note, "disposition": disposition}
+    hub: deps.Hub, who: deps.AlertActor, alert: str, expected_version: Version,
+    *, disposition: Annotated[str, Form(max_length=40)] = "", note: Words = "",
+    patient_view: Words = "", hospital: Annotated[str, Form(max_length=40)] = "",
+    also: Annotated[list[str] | None, Form(max_length=20)] = None,
+) -> Response:  # fmt: skip
+    """Say what came of it, of this alert and of those that were ticked with it."""
+    typed = {"form": "close", "note": note, "disposition": disposition,
+             "patient_view": patient_view, "hospital": hospital}  # fmt: skip
+    act = _Act(hub, who, alert, expected_version, typed)
     if disposition not in wire.DISPOSITIONS:
-        return _detail(
-            hub, who, alert, status=422, problem="Choose what came of it first.", typed=typed
-        )
-    try:
-        done = hub.alerts.close(
-            found.no,
-            by=who.username,
-            expected_version=expected_version,
-            disposition=disposition,
-            note=_clean(note) or None,
-        )
-    except alert_errors.AlertsError as error:
-        return _refused(hub, who, alert, error, typed=typed)
-    deps.seen(hub, who, "alerts.close", people=[done.person_no], subject=done.id)
-    return RedirectResponse("/?done=closed", status_code=303)
+        return act.refuse("Choose what came of it first.")
+    others = [_seen_version(hub, who, one) for one in also or ()]
+    answer = act.do(
+        "close", "closed", hub.alerts.close, disposition=disposition, note=_clean(note) or None,
+        outcome={"patient_view": _clean(patient_view), "hospital": hospital},
+        also=[(other.no, version) for other, version in others],
+    )  # fmt: skip
+    if answer.status_code != _SEE_OTHER:
+        return answer
+    for other, _ in others:
+        deps.seen(hub, who, "alerts.close", people=[other.person_no], subject=other.id)
+    return RedirectResponse("/?done=closed", status_code=_SEE_OTHER)
+
+
+_SEE_OTHER = 303
+
+
+def _seen_version(
+    hub: deps.Services, who: security.Principal, ticked: str
+) -> tuple[model.Alert, int]:
+    """Return the alert that a form names as ``alert_7:3``, and the version that it showed."""
+    alert, _, version = ticked.partition(":")
+    if not (version.isascii() and version.isdigit() and len(version) < 10):  # noqa: PLR2004
+        raise errors.BadRequestError(what="That is no alert to close with it")
+    return alert_routes.visible(hub, who, alert), int(version)
+
+
+class _Act:
+    """One form that was sent: what it wants done, or the page again with what was typed."""
+
+    def __init__(
+        self, hub: deps.Services, who: security.Principal, alert: str, version: int,
+        typed: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        self._hub, self._who, self._alert, self._version = hub, who, alert, version
+        self._typed = typed
+
+    def do(self, action: str, said: str, work: Callable[..., model.Alert], **how: Any) -> Response:
+        """Do it, write it into the audit, and show the alert as it now is."""
+        found = alert_routes.visible(self._hub, self._who, self._alert)
+        try:
+            done = work(found.no, by=self._who.username, expected_version=self._version, **how)
+        except alert_errors.StaleVersionError:
+            return self.refuse(_STALE, status=409)
+        except alert_errors.AlertsError as error:
+            return self.refuse(str(error), status=409)
+        deps.seen(self._hub, self._who, f"alerts.{action}", people=[done.person_no],
+                  subject=done.id)  # fmt: skip
+        return RedirectResponse(f"/alerts/{done.id}?done={said}", status_code=_SEE_OTHER)
+
+    def refuse(self, problem: str, *, status: int = 422) -> Response:
+        """Show the page again with what was typed, and why nothing was done."""
+        return _detail(self._hub, self._who, self._alert, status=status, problem=problem,
+                       typed=self._typed)  # fmt: skip
 
 
 def _detail(
@@ -379,6 +485,8 @@ def _detail(
     if found.person_no is not None and who.may(security.Permission.PATIENTS_READ):
         person = hub.register.person(found.person_no)
         access = hub.showing.access(person.home_no) if person else None
+    acts = who.may(security.Permission.ALERTS_ACT) and found.state is not model.State.CLOSED
+    longest = escalation.thawed(found.chain).snooze_most_s
     return page(
         "alert.html",
         status=status,
@@ -394,19 +502,28 @@ def _detail(
         last_event=last_event,
         message=message,
         problem=problem,
-        typed={"text": None, "note": None, "disposition": None} | dict(typed or {}),
+        typed=dict(typed or {}),
+        acts=acts,
+        longest=[m for m in _WAITS if m * 60 <= longest],
+        colleagues=_colleagues(hub, who, found) if acts else (),
+        teams=sorted(
+            hub.organisation.teams(), key=lambda t: t.kind != model.TeamKind.RAPID_RESPONSE
+        )
+        if acts
+        else (),
     )
 
 
-def _refused(
-    hub: deps.Services,
-    who: security.Principal,
-    alert: str,
-    error: alert_errors.AlertsError,
-    typed: Mapping[str, str] | None = None,
-) -> HTMLResponse:
-    problem = _STALE if isinstance(error, alert_errors.StaleVersionError) else str(error)
-    return _detail(hub, who, alert, status=409, problem=problem, typed=typed)
+def _colleagues(
+    hub: deps.Services, who: security.Principal, alert: model.Alert
+) -> Sequence[accounts.Account]:
+    """Return whom an alert can be given to."""
+    equipment = hub.showing.for_equipment(alert)
+    return [
+        a for a in hub.accounts.every()
+        if not a.disabled and security.role_may(a.role, security.Permission.ALERTS_ACT)
+        and a.username != who.username and (equipment or a.role not in security.EQUIPMENT_ONLY)
+    ]  # fmt: skip
 
 
 def _team(hub: deps.Services, who: security.Principal, asked: str) -> str | None:

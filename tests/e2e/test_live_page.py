@@ -80,7 +80,7 @@ def test_an_alert_appears_within_a_second_is_acknowledged_noted_and_closed(
         card.get_by_role("button", name="Acknowledge").click()
         page.get_by_text("Acknowledged. The alert is yours").wait_for()
         assert "Acknowledged by nurse" in page.locator(f"#{alert}").inner_text()
-        page.locator(f"#{alert}").get_by_role("link", name="Note or close").click()
+        page.locator(f"#{alert}").get_by_role("link", name="Act or close").click()
         page.get_by_label("Note", exact=True).fill("rang <b>Joan</b>")
         page.get_by_role("button", name="Save the note").click()
         page.get_by_text("rang <b>Joan</b>").wait_for()  # shown as typed, never as markup
@@ -213,3 +213,86 @@ def test_a_form_from_elsewhere_is_refused(browser: Browser, hub: served.Served) 
         with hub.client() as late:
             late.cookies.set("telecare_session", session["value"])
             assert late.get("/api/v1/alerts").status_code == 401
+
+
+def test_a_fall_is_rung_about_sent_for_arrived_at_and_closed_with_what_came_of_it(
+    browser: Browser, hub: served.Served
+) -> None:
+    alert = hub.alert(rule="fall")
+    weight = hub.alert(episode="weight", severity="soon", title="Weight up")
+    with nurse(browser, hub, width=390) as page:
+        page.goto(f"{hub.url}/alerts/{alert}")
+        standing = page.locator(".standing")
+        assert "Next: District nursing north is told" in standing.inner_text()
+        assert "nobody has it yet" in standing.inner_text()
+        joan = page.locator(".ring li").filter(has_text="Joan Example")
+        joan.get_by_role("button", name="No answer").click()
+        page.get_by_text("The call is written down").wait_for()
+        assert "In progress with nurse; open again at" in standing.inner_text()
+        page.get_by_text("Send somebody").click()
+        page.get_by_label("A team, which answers here").select_option("telecare-operator-north")
+        page.get_by_role("button", name="Send them").click()
+        page.get_by_text("Telecare operator north was sent and has not answered").wait_for()
+        page.get_by_role("button", name="On the way").click()
+        page.get_by_text("On the way. The device was told.").wait_for()
+        page.get_by_role("button", name="Somebody is there").click()
+        page.locator(".box", has_text="Somebody is there.").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        choice = page.get_by_label("What came of it")
+        assert choice.locator("option").nth(1).inner_text() == "Fall, no injury"
+        choice.select_option("fall_no_injury")
+        page.get_by_label("How the person sees it").fill("slipped on the mat")
+        page.get_by_label("Hospital").select_option("avoided")
+        page.get_by_label("Soon: Weight up").check()
+        page.get_by_role("button", name="Close the alert").click()
+        page.get_by_text("The alert is closed.").wait_for()
+        assert page.locator(".card").count() == 0
+        page.goto(f"{hub.url}/alerts/{alert}")
+        told = page.locator(".history li").all_inner_texts()
+    wanted = [
+        'Closed - Fall, no injury. Hospital was avoided. The person says: "slipped on the mat"',
+        "Somebody is there by nurse",
+        "On the way: Telecare operator north by nurse",
+        "Sent: Telecare operator north by nurse",
+        "Rang Joan Example (daughter): no answer by nurse",
+        "Raised by the hub",
+    ]
+    assert [w in t for w, t in zip(wanted, told, strict=True)] == [True] * 6, told
+    with hub.client("nurse") as other:
+        assert other.get(f"/api/v1/alerts/{weight}").json()["state"] == "closed"
+
+
+def test_handing_over_putting_off_and_asking_more_people_work_without_script(
+    browser: Browser, hub: served.Served
+) -> None:
+    alert = hub.alert(severity="urgent")
+    with nurse(browser, hub, script=False) as page, hub.client("responder") as other:
+        page.goto(f"{hub.url}/alerts/{alert}")
+        page.get_by_role("button", name="Acknowledge: I have it").click()
+        page.get_by_text("Hand it over").click()
+        page.get_by_label("To whom").select_option("responder")
+        page.get_by_role("button", name="Offer it").click()
+        assert (
+            "Offered to responder, who has not answered" in page.locator(".standing").inner_text()
+        )
+        page.get_by_role("button", name="Take the offer back").click()
+        assert page.get_by_text("The offer has ended.").is_visible()
+        page.get_by_text("Put it off", exact=True).first.click()
+        page.get_by_label("For how long").select_option("15")
+        page.get_by_label("Why it can wait").fill("rests until then")
+        page.get_by_role("button", name="Put it off").click()
+        standing = page.locator(".standing").inner_text()
+        assert re.search(r"Put off until \d\d:\d\d: rests until then", standing), standing
+        assert "Next" not in standing
+        page.get_by_text("Ask more people", exact=True).click()
+        page.get_by_role("button", name="Ask more people now").click()
+        standing = page.locator(".standing").inner_text()
+        assert "Open" in standing
+        assert "who is on call is told" in standing
+        version = other.get(f"/api/v1/alerts/{alert}").json()["version"]
+        other.post(f"/api/v1/alerts/{alert}/acknowledge", json={"expected_version": version})
+        page.get_by_label("Note", exact=True).fill("half typed")
+        page.get_by_role("button", name="Save the note").click()
+        assert page.get_by_text("Somebody else changed this alert first").is_visible()
+        assert page.get_by_label("Note", exact=True).input_value() == "half typed"
+        assert "Acknowledged by responder" in page.locator(".standing").inner_text()

@@ -9,7 +9,7 @@ import pytest
 from api import deps, errors, health, showing, wire
 from api.routes import observations
 from api.storage import health as health_store
-from api.web import views
+from api.web import phrases, views
 from ingest.kernel import vitals
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -28,11 +28,11 @@ NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
     ],
 )
 def test_an_age_is_said_in_words(seconds: int, said: str) -> None:
-    assert views.ago(NOW - timedelta(seconds=seconds), NOW) == said
+    assert phrases.ago(NOW - timedelta(seconds=seconds), NOW) == said
 
 
 def test_clock_times_are_the_countrys_own() -> None:
-    assert views.clock_time(NOW) == "Mon 1 Jun 13:00"  # British Summer Time
+    assert phrases.clock_time(NOW) == "Mon 1 Jun 13:00"  # British Summer Time
 
 
 def test_figures_and_labels_are_for_people() -> None:
@@ -122,3 +122,59 @@ def test_readiness_says_who_does_not_listen() -> None:
 def test_readiness_says_when_readings_wait() -> None:
     assert health.lagging(59, most_s=60) == []
     assert "since 61 s" in health.lagging(61, most_s=60)[0]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(-5, "now"), (0, "now"), (40, "in 40 s"), (90, "in 1 min"), (3600, "in 1 h 0 min"),
+     (172_800, "in 2 days")],
+)  # fmt: skip
+def test_what_comes_is_said_in_words(seconds: int, said: str) -> None:
+    assert phrases.ahead(NOW + timedelta(seconds=seconds), NOW) == said
+
+
+def _alert(**changed: object) -> wire.Alert:
+    example = dict(wire.Alert.model_config["json_schema_extra"]["examples"][0])  # type: ignore[index,call-overload]
+    return wire.Alert.model_validate(example | {"state": "acknowledged", "owner": "n"} | changed)
+
+
+def test_where_an_alert_stands_is_said_with_what_has_to_be_noticed_first() -> None:
+    until = NOW + timedelta(minutes=5)
+    assert phrases.standing(_alert(acknowledged_until=until), NOW) == [
+        "Acknowledged by n; open again at 13:05 unless more is recorded"
+    ]
+    stale = phrases.standing(_alert(state="open", owner=None, stale=True, pages=3), NOW)
+    assert stale[0].startswith("Too late to page anybody")
+    assert stale[-1] == "Asked 3 times"
+    tomorrow = NOW + timedelta(days=1)
+    held = {"id": "event_1", "at": NOW, "kind": "snoozed", "by": "n", "reason": "rests",
+            "detail": {"held": "rests"}, "version": 2}  # fmt: skip
+    off = _alert(snoozed_until=tomorrow, acknowledged_until=None, history=[held], offered_to="m")
+    assert phrases.standing(off, NOW) == [
+        "With n", "Put off until Tue 2 Jun 13:00: rests", "Offered to m, who has not answered",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ({"kind": "tell", "tell": "team"}, "District nurses north is told"),
+        ({"kind": "tell", "tell": "on_call"}, "who is on call is told"),
+        ({"kind": "tell", "tell": "contacts"}, "the person's contacts are told"),
+        ({"kind": "offer_ends", "tell": None}, "the offer ends"),
+        ({"kind": "look_again", "tell": None}, "it asks again"),
+        ({"kind": "snooze_ends", "tell": None}, None),
+    ],
+)
+def test_what_comes_next_of_an_alert(step: dict[str, object], said: str | None) -> None:
+    assert phrases.coming(_alert(next_step={"at": NOW, **step})) == said
+
+
+def test_every_kind_of_event_that_people_make_has_its_own_words() -> None:
+    kinds = ["assigned", "handover_offered", "handover_accepted", "handover_ended", "snoozed",
+             "contacted", "contact_tried", "dispatched", "set_out", "turned_down", "arrived",
+             "escalated", "closed"]  # fmt: skip
+    for kind in kinds:
+        event = wire.Event(id="event_1", at=NOW, kind=kind, by="n", reason=None,
+                           detail={"to": "m"}, version=2)  # fmt: skip
+        assert phrases.happened(event) != kind.replace("_", " ").capitalize(), kind
