@@ -133,7 +133,7 @@ class Activity(Table):
         out = 0.0 * known
         first = np.floor(begin / 3_600)
         left = np.flatnonzero(end > begin)
-        for step in range(2 * HOURS):  # over hours, for everybody at once
+        for step in range(2 * HOURS + 1):  # over hours, the first of them a part
             if not left.size:
                 break
             at = first[left] + step

@@ -148,11 +148,6 @@ def _marks(number: np.ndarray) -> np.ndarray:
     return np.array([plans.MARKS[name] for name in MARKS], dtype=np.uint32)[number % 4]
 
 
-def marks_of(number: int) -> int:
-    """Return the marks of one person, or of the home of the same number."""
-    return int(plans.MARKS[MARKS[number % 4]])
-
-
 def _series(memory: Memory, number: np.ndarray, rng: np.random.Generator, now: float) -> None:
     """Remember vital signs, in the order of nobody's number: as they came."""
     pairs = [

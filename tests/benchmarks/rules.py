@@ -12,22 +12,25 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from alerts import model
 from alerts.backtest import run as backtest_run
 from alerts.backtest import sources, tihm
 from alerts.engine import Engine
 from alerts.rules import early_warning, pack, registry
 from alerts.state.memory import taken_by_hand
+from alerts.state.subjects import Device, Home, Person
 from ingest.kernel.observation import Rows
 from tests.benchmarks import plain, population
 from tests.benchmarks.population import DAY, NOW
 
+Register = tuple[list[Home], list[Person], list[Device]]
 _FLOATS = ("resp_rate", "spo2", "on_oxygen", "systolic", "heart_rate", "acvpu", "body_temperature")
 
 
@@ -296,50 +299,54 @@ def _at(values: list[float], percent: float, scale: float = 1.0) -> float:
 
 
 def backtest(sizes: Sizes) -> dict[str, Any]:
-    """All packs over generated days with a virtual clock, beside a subset in plain Python.
+    """All packs over generated days with a virtual clock, beside the same rules in plain Python.
 
-    The reference judges one event at a time, on some of the people. It has every condition of the
-    packs, totals of NEWS2, default limits, days, activity by hour, promises and the hourly clock
-    over homes; it lacks muting, lengths of time that something must last, late readings, outages of
-    sites, and the evidence that is told.
+    The reference judges one event at a time, on some of the people: see
+    :class:`tests.benchmarks.plain.Rules`.
     """
     step = 3_600.0
     people, days = sizes.backtest_people, sizes.backtest_days
     rows = population.days(people, days)
     few = rows[rows["dwelling"] <= max(40, people // 200)]
-    here = set(few["device"].tolist())
-    promises = [
-        (one.no, population.no(name), cadence)
-        for one in population.objects(people)[2]
-        if one.no in here
-        for name, cadence in one.cadence.items()
-    ]
-    pairs, found = Pairs(), 0
+    pairs, found, told = Pairs(), 0, 0
     for _ in range(sizes.repeats):
-        took = seconds(lambda: _plainly(few, promises, step))
+        judge = plain.Rules(population.plan(), population.ROOMS)
+        judge.put(*_few(population.objects(people), few))
+        began = time.perf_counter()
+        run_plainly(judge, few, step)
+        took = time.perf_counter() - began
+        told = len(judge.found)
         engine = population.registered(people)
         began = time.perf_counter()
         found = _run(engine, rows, step)
         pairs.add(rows.size / (time.perf_counter() - began), few.size / took)
     out = pairs.told("events_per_s", "plain_python_per_s") | {
         "people": people, "days": days, "events": int(rows.size), "found": found,
-        "clock_step_s": step, "plain_python_events": int(few.size), "plain_python_found":
-        _plainly(few, promises, step),
+        "clock_step_s": step, "plain_python_events": int(few.size), "plain_python_found": told,
     }  # fmt: skip
     return out | {"command": _command(people, rows)}
 
 
-def _plainly(rows: Rows, promises: list[tuple[int, int, float]], step: float) -> int:
-    """Judge rows in plain Python; return how much it told."""
-    judge = plain.Rules(population.plan(), population.marks_of)
-    judge.feeds = {(d, q): [cadence, np.inf, 0.0] for d, q, cadence in promises}
-    clock = float(rows["time"][0]) + step
-    for row in rows.tolist():
-        while row[0] >= clock:
-            judge.tick(clock)
-            clock += step
-        judge.event(row)
-    return judge.told
+def _few(register: Register, rows: Rows) -> Register:
+    """Return that part of a register that rows are of."""
+    here, sent = set(rows["dwelling"].tolist()), set(rows["device"].tolist())
+    homes, people, devices = register
+    return (
+        [one for one in homes if one.no in here],
+        [one for one in people if one.home_no in here],
+        [one for one in devices if one.no in sent],
+    )
+
+
+def run_plainly(judge: plain.Rules, rows: Rows, step: float) -> None:
+    """Judge rows in plain Python, with the clock of :func:`_run`."""
+    ticks, cuts = _steps(rows, step)
+    first = float(rows["received"][0])
+    every = rows.tolist()
+    for n, now in enumerate(ticks):
+        for row in every[cuts[n] : cuts[n + 1]]:
+            judge.event(row, now)
+        judge.tick(now, first)
 
 
 def _command(people: int, rows: Rows) -> dict[str, Any]:
@@ -370,14 +377,23 @@ def recorded(folder: Path) -> dict[str, Any]:
 
 
 def _run(engine: Engine, rows: Rows, step: float) -> int:
-    first, last = float(rows["time"][0]), float(rows["time"][-1])
-    ticks = np.arange(first + step, last + step, step)
-    cuts = np.r_[0, np.searchsorted(rows["time"], ticks, side="right")]
-    found = 0
-    for n, now in enumerate(ticks.tolist()):
-        found += len(engine.on_data(rows[cuts[n] : cuts[n + 1]], now=now))
-        found += len(engine.on_time(now=now, heard_since=first))
-    return found
+    return sum(1 for _ in run_engine(engine, rows, step))
+
+
+def run_engine(engine: Engine, rows: Rows, step: float) -> Iterator[model.Finding]:
+    """Judge rows with a clock that goes on by a step, and return what is found."""
+    ticks, cuts = _steps(rows, step)
+    first = float(rows["received"][0])
+    for n, now in enumerate(ticks):
+        yield from engine.on_data(rows[cuts[n] : cuts[n + 1]], now=now)
+        yield from engine.on_time(now=now, heard_since=first)
+
+
+def _steps(rows: Rows, step: float) -> tuple[list[float], list[int]]:
+    """Return the moments of a clock, and the rows up to each."""
+    received = np.ascontiguousarray(rows["received"])
+    ticks = np.arange(received[0] + step, received[-1] + step, step)
+    return ticks.tolist(), [0, *np.searchsorted(received, ticks, side="right").tolist()]
 
 
 # -- all of it -----------------------------------------------------------------------------------
