@@ -23,6 +23,8 @@ _NEAR: Final = {
     _EVERYWHERE: "team that serves every area",
 }
 _NOT_FOR_NURSES: Final = frozenset((AlertClass.EQUIPMENT, AlertClass.HUB))
+_MOST_PLACES = 50_000
+"""How many places and kinds of team are remembered before they are forgotten and asked anew."""
 _MOST_TOLD = 3
 """How many of those passed over the reason names; all of them are in the detail."""
 
@@ -113,6 +115,7 @@ class Organisation:
         self._by_no = {t.no: t for t in self.teams}
         self._by_id = {t.id: t for t in self.teams}
         self._states: dict[int, _State] = {}
+        self._near: dict[tuple[object, ...], _Near] = {}
 
     def of_kind(self, kind: str) -> tuple[Team, ...]:
         """Return the teams of a kind, oldest first."""
@@ -121,6 +124,29 @@ class Organisation:
     def team(self, which: int | str) -> Team | None:
         """Return a team by number or id."""
         return self._by_no.get(which) if isinstance(which, int) else self._by_id.get(which)
+
+    def near(self, word: str, facts: Facts) -> _Near:
+        """Return the teams of a kind, those on site, or "any", by how near they are to somebody."""
+        key = (word, facts.site_no, facts.area_no, facts.council_area_no, facts.cluster)
+        found = self._near.get(key)
+        if found is None:
+            teams = self.teams if word in ("any", "site") else self.of_kind(word)
+            if word == "site":
+                teams = tuple(t for t in teams if t.site_no is not None)
+            ranked = sorted(((nearness(t, facts), t.no, t) for t in teams), key=lambda n: n[:2])
+            serving = tuple(
+                (t, f"{_words(t.kind)} {_NEAR[n]}") for n, _, t in ranked if n < ELSEWHERE
+            )
+            elsewhere = tuple(  # asked only where nobody serves the place
+                (t, f"no {_words(t.kind)} team serves this area: another area's")
+                for _, _, t in ranked
+                if not serving and t.site_no is None
+            )
+            found = _Near(serving, elsewhere)
+            if len(self._near) >= _MOST_PLACES:
+                self._near.clear()
+            self._near[key] = found
+        return found
 
     def is_open(self, team: Team, at: datetime) -> bool:
         """Tell whether a team is open."""
@@ -133,6 +159,14 @@ class Organisation:
             until = change or at + timedelta(days=1)
             state = self._states[team.no] = _State(open_, at, until)
         return state.open
+
+
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """Teams that serve a place, nearest first; where none does, others. Each with what it is."""
+
+    serving: tuple[tuple[Team, str], ...]
+    elsewhere: tuple[tuple[Team, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,31 +247,19 @@ class _Search:
         )  # fmt: skip
 
     def _own_kind_is_open(self) -> bool:
-        return any(
-            nearness(t, self.facts) < ELSEWHERE and self.organisation.is_open(t, self.request.now)
-            for t in self.organisation.of_kind(self.request.kind)
-        )
+        near = self.organisation.near(self.request.kind.value, self.facts)
+        return any(self.organisation.is_open(t, self.request.now) for t, _ in near.serving)
 
     def _teams(self, candidate: routes.Candidate) -> Iterator[tuple[Team, str]]:
         """Return the teams that a candidate stands for, nearest first, and what each is."""
         if candidate.word == "caseload":
             yield from self._caseload()
             return
-        if candidate.word == "any":
-            teams: Sequence[Team] = self.organisation.teams
-        elif candidate.word == "site":
-            teams = [t for t in self.organisation.teams if t.site_no is not None]
-        else:
-            kind = self.request.kind if candidate.word == "kind" else candidate.word
-            teams = self.organisation.of_kind(kind)
-        near = sorted(((nearness(t, self.facts), t.no, t) for t in teams), key=lambda n: n[:2])
-        serving = [(t, f"{_words(t.kind)} {_NEAR[n]}") for n, _, t in near if n < ELSEWHERE]
-        yield from serving
-        if candidate.anywhere and not serving:
-            for _, _, team in near:
-                if team.site_no is None:
-                    kind = _words(team.kind)
-                    yield team, f"no {kind} team serves this area: another area's"
+        word = self.request.kind.value if candidate.word == "kind" else candidate.word
+        near = self.organisation.near(word, self.facts)
+        yield from near.serving
+        if candidate.anywhere and not near.serving:
+            yield from near.elsewhere
 
     def _caseload(self) -> Iterator[tuple[Team, str]]:
         for role in routes.ROLES:

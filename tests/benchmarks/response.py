@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from alerts import ports
-from alerts.policies import responses
+from alerts import model, ports
+from alerts import routing as route
+from alerts.organisation import calendars
+from alerts.policies import responses, routes
 from alerts.storage.alerts import AlertStore
 from alerts.storage.routing import Router
 from alerts.storage.steps import Steps
@@ -37,10 +39,11 @@ class Sizes:
 
     open_alerts: int
     ticks: int
+    routed: int
 
 
-FULL = Sizes(open_alerts=100_000, ticks=30)
-QUICK = Sizes(open_alerts=10_000, ticks=10)
+FULL = Sizes(open_alerts=100_000, ticks=30, routed=100_000)
+QUICK = Sizes(open_alerts=10_000, ticks=10, routed=20_000)
 
 _ALERTS = """
 INSERT INTO alerts.alert (episode, source, rule_id, rule_version, severity, title, reason,
@@ -119,6 +122,70 @@ def tick(sizes: Sizes) -> dict[str, Any]:
 _BARE = "SELECT count(*) FROM alerts.step WHERE state = 'pending' AND rank > 0 AND due_at <= %s"
 
 
+def routing(sizes: Sizes) -> dict[str, Any]:
+    """Decisions of the tree over an organisation of 60 areas, in the order of a week's hours.
+
+    Half of the teams are closed at night; people have caseloads, clusters and risk bands. The
+    reference is a plain look-up of a team by area and severity, for the same alerts.
+    """
+    organisation, tree = _organisation(), routes.load()
+    rng = np.random.default_rng(7)
+    severities, classes = list(model.Severity), list(model.AlertClass)[:7]
+    start = datetime(2026, 10, 21, tzinfo=UTC)  # the week in which the clocks go back
+    asked = []
+    for n in range(sizes.routed):
+        area = int(rng.integers(_AREAS))
+        request = route.Request(
+            alert_class=classes[int(rng.integers(len(classes)))], rule_id="news2",
+            severity=severities[int(rng.integers(4))], kind=model.TeamKind.DISTRICT_NURSING,
+            source=model.Source.RULE, now=start + timedelta(days=7) * (n / sizes.routed),
+            person_no=n,
+        )  # fmt: skip
+        facts = route.Facts(
+            area_no=area, council_area_no=_AREAS + area, cluster=f"c{area % 20}", risk_band="amber",
+            caseload=(("community_matron", 3 * _AREAS + area % 20),) if n % 3 == 0 else (),
+        )  # fmt: skip
+        asked.append((request, facts))
+    began = time.perf_counter()
+    for request, facts in asked:
+        route.route(request, facts, tree, organisation)
+    took = time.perf_counter() - began
+    plain = {(t.area_no, str(s)): t for t in organisation.teams for s in severities}
+    began = time.perf_counter()
+    for request, facts in asked:
+        plain[facts.area_no, request.severity]
+    bare = time.perf_counter() - began
+    return {
+        "teams": len(organisation.teams), "alerts": len(asked),
+        "routing_per_s": round(len(asked) / took), "look_up_per_s": round(len(asked) / bare),
+    }  # fmt: skip
+
+
+_AREAS = 60
+
+
+def _organisation() -> route.Organisation:
+    """Return nurses by day, others by night in each area, and matrons in clusters."""
+    week = {"days": ["mon", "tue", "wed", "thu", "fri"], "from": "08:00", "to": "22:00"}
+    day = calendars.parse([week], "Europe/London", "GB-ENG")
+    kinds = (("district_nursing", day), ("out_of_hours", calendars.ALWAYS),
+             ("rapid_response", day))  # fmt: skip
+    teams = [
+        model.Team(no=no * _AREAS + area, id=f"{kind}-{area}", name=kind, kind=kind, area_no=area,
+                   calendar=calendar)
+        for no, (kind, calendar) in enumerate(kinds)
+        for area in range(_AREAS)
+    ]  # fmt: skip
+    teams += [
+        model.Team(no=3 * _AREAS + n, id=f"m-{n}", name="m", kind="community_matron",
+                   cluster=f"c{n}", calendar=day)
+        for n in range(20)
+    ]  # fmt: skip
+    teams.append(model.Team(no=9_000, id="op", name="op", kind="telecare_operator"))
+    default = model.Team(no=9_999, id=route.DEFAULT_TEAM_ID, name="hub", kind="hub")
+    return route.Organisation(teams, default)
+
+
 def seconds(work: Callable[[], object]) -> float:
     """Return how long a piece of work takes. [s]"""
     began = time.perf_counter()
@@ -173,7 +240,9 @@ def queue(sizes: Sizes) -> dict[str, Any]:
     }
 
 
-PARTS: dict[str, Callable[[Sizes], dict[str, Any]]] = {"queue": queue, "tick": tick}
+PARTS: dict[str, Callable[[Sizes], dict[str, Any]]] = {
+    "queue": queue, "tick": tick, "routing": routing
+}  # fmt: skip
 
 
 def run(sizes: Sizes, only: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -204,6 +273,10 @@ def table(figures: dict[str, Any]) -> list[tuple[str, str, str, bool | None]]:
             p99 = one[f"{name}_page_ms"]["p99"]
             seen = f"p99 {p99} ms, {one['of_the_team']} alerts"
             out.append((f"queue of a team, {name} page", seen, "<= 50 ms", p99 <= 50))
+    if one := figures.get("routing"):
+        rate = one["routing_per_s"]
+        seen = f"{rate}/s (a look-up: {one['look_up_per_s']}/s)"
+        out.append(("routing decision", seen, ">= 10,000/s", rate >= 10_000))
     return out
 
 
