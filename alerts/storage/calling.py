@@ -22,33 +22,43 @@ WHERE team_no = %s AND starts <= %s AND ends > %s
 _CONTACTS = "SELECT no, told FROM ingest.contact WHERE person_no = %s ORDER BY rank"
 
 
-def called(
-    db: psycopg.Connection[Any], router: Router, alert: model.Alert, due: Due, *, now: datetime
-) -> calling.Called:
-    """Return whom a due step of an alert tells."""
-    assert due.tell is not None  # noqa: S101  (a step of a chain tells somebody)
-    organisation = router.organisation(db, fresh=False)
-    team = organisation.team(alert.team_no or 0) or organisation.default
-    facts = routing.NOTHING_KNOWN
-    if due.tell in (Tell.RAPID_RESPONSE, Tell.LAST_RESORT):
-        facts = router.facts(db, _request(alert, now))
-    members, shifts = _working(db, team, due.tell, now)
-    contacts = []
-    if due.tell is Tell.CONTACTS and alert.person_no is not None:
-        found = db.execute(_CONTACTS, [alert.person_no]).fetchall()
-        contacts = [calling.Contact(no=no, told=told) for no, told in found]
-    scene = calling.Scene(
-        team=team, organisation=organisation, facts=facts, members=members, shifts=shifts,
-        contacts=contacts, now=now,
-    )  # fmt: skip
-    return calling.call(due.tell, alert, scene, repetition=due.repetition)
+class Callees:
+    """Whom due steps tell at one moment, in one transaction: each team's rota is read once."""
+
+    def __init__(self, db: psycopg.Connection[Any], router: Router, *, now: datetime) -> None:
+        self._db = db
+        self._router = router
+        self._now = now
+        self._working: dict[int, tuple[list[rotas.Member], list[rotas.Shift]]] = {}
+
+    def of(self, alert: model.Alert, due: Due) -> calling.Called:
+        """Return whom a due step of an alert tells."""
+        assert due.tell is not None  # noqa: S101  (a step of a chain tells somebody)
+        organisation = self._router.organisation(self._db, fresh=False)
+        team = organisation.team(alert.team_no or 0) or organisation.default
+        facts = routing.NOTHING_KNOWN
+        if due.tell in (Tell.RAPID_RESPONSE, Tell.LAST_RESORT):
+            facts = self._router.facts(self._db, _request(alert, self._now))
+        members: list[rotas.Member] = []
+        shifts: list[rotas.Shift] = []
+        if due.tell in (Tell.TEAM, Tell.ON_CALL):
+            if team.no not in self._working:
+                self._working[team.no] = _working(self._db, team, self._now)
+            members, shifts = self._working[team.no]
+        contacts = []
+        if due.tell is Tell.CONTACTS and alert.person_no is not None:
+            found = self._db.execute(_CONTACTS, [alert.person_no]).fetchall()
+            contacts = [calling.Contact(no=no, told=told) for no, told in found]
+        scene = calling.Scene(
+            team=team, organisation=organisation, facts=facts, members=members, shifts=shifts,
+            contacts=contacts, now=self._now,
+        )  # fmt: skip
+        return calling.call(due.tell, alert, scene, repetition=due.repetition)
 
 
 def _working(
-    db: psycopg.Connection[Any], team: model.Team, tell: Tell, now: datetime
+    db: psycopg.Connection[Any], team: model.Team, now: datetime
 ) -> tuple[list[rotas.Member], list[rotas.Shift]]:
-    if tell not in (Tell.TEAM, Tell.ON_CALL):
-        return [], []
     shifts = [
         rotas.Shift(no=no, member_no=member, starts=starts, ends=ends, duty=duty,
                     swapped_from=swapped)

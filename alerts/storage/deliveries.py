@@ -53,9 +53,9 @@ WHERE c.no = %s AND EXISTS (SELECT FROM alerts.channel WHERE name = %s AND ready
 _INSERT = """
 INSERT INTO alerts.delivery (key, alert_no, run, position, repetition, channel, receiver_no,
     receiver_kind, owner_no, address, language, template, urgency, next_at, queued_at, fallback_of)
-VALUES (%(key)s, %(alert)s, %(run)s, %(position)s, %(repetition)s, %(channel)s, %(receiver)s,
-    %(kind)s, %(no)s, %(address)s, %(language)s, %(template)s, %(urgency)s, %(next_at)s, %(now)s,
-    %(fallback_of)s)
+SELECT * FROM unnest(%s::text[], %s::bigint[], %s::int[], %s::int[], %s::int[], %s::text[],
+    %s::bigint[], %s::text[], %s::bigint[], %s::bytea[], %s::text[], %s::text[], %s::smallint[],
+    %s::timestamptz[], %s::timestamptz[], %s::bigint[])
 ON CONFLICT (key) DO NOTHING
 """
 _STOP = """
@@ -210,19 +210,62 @@ def queue(
     there are others. Where channels are asked for and the owner has some of them, only those.
     What is queued and fails is handed over to the owner's next receiver.
     """
-    step = _Step(
+    outgoing = Outgoing(db, now=now)
+    asked = outgoing.ask(
         alert_no=alert_no, run=run, position=position, repetition=repetition, urgency=urgency,
-        template=template, now=now,
+        owners=owners, template=template, channels=channels,
     )  # fmt: skip
-    count, said = 0, []
-    for owner in dict.fromkeys(Owner(*o) for o in owners):
-        ways = _receivers(db, step, owner)
-        chosen = _first(_preferred(ways, channels))
-        count += sum(_insert(db, step, owner, one) for one in chosen)
-        said.append(f"{_called(db, owner)} {_by(chosen)}")
-    if count:
-        db.execute("NOTIFY alerts_delivery")
-    return Queued(count=count, said="; ".join(said) or "nobody was to be told")
+    return Queued(count=outgoing.write(), said=asked.said)
+
+
+class Outgoing:
+    """One transaction's worth of messages: owners are looked up once, all is written at once."""
+
+    def __init__(self, db: _Db, *, now: datetime) -> None:
+        self._db = db
+        self._now = now
+        self._ways: dict[Owner, list[_Receiver]] = {}
+        self._names: dict[Owner, str] = {}
+        self._rows: list[tuple[Any, ...]] = []
+
+    def ask(
+        self,
+        *,
+        alert_no: int,
+        run: int,
+        position: int,
+        repetition: int,
+        urgency: int,
+        owners: Sequence[Owner],
+        template: str,
+        channels: Collection[str] | None = None,
+    ) -> Queued:
+        """Take in whom a step tells, as `queue` does; return what is said of it."""
+        step = _Step(
+            alert_no=alert_no, run=run, position=position, repetition=repetition,
+            urgency=urgency, template=template, now=self._now,
+        )  # fmt: skip
+        count, said = 0, []
+        for owner in dict.fromkeys(Owner(*o) for o in owners):
+            if owner not in self._ways:
+                self._ways[owner] = _receivers(self._db, step, owner)
+                self._names[owner] = _called(self._db, owner)
+            chosen = _first(_preferred(self._ways[owner], channels))
+            self._rows += [_row(step, owner, one) for one in chosen]
+            count += len(chosen)
+            said.append(f"{self._names[owner]} {_by(chosen)}")
+        return Queued(count=count, said="; ".join(said) or "nobody was to be told")
+
+    def write(self) -> int:
+        """Queue what was taken in; return how many are new."""
+        if not self._rows:
+            return 0
+        columns = [list(column) for column in zip(*self._rows, strict=True)]
+        count = self._db.execute(_INSERT, columns).rowcount
+        self._rows = []
+        if count:
+            self._db.execute("NOTIFY alerts_delivery")
+        return count
 
 
 def stop(db: _Db, *alert_nos: int) -> int:
@@ -410,20 +453,20 @@ def _first(ways: Sequence[_Receiver]) -> list[_Receiver]:
 def _insert(
     db: _Db, step: _Step, owner: Owner, one: _Receiver, *, fallback_of: int | None = None
 ) -> int:
+    row = _row(step, owner, one, fallback_of=fallback_of)
+    return db.execute(_INSERT, [[value] for value in row]).rowcount
+
+
+def _row(
+    step: _Step, owner: Owner, one: _Receiver, *, fallback_of: int | None = None
+) -> tuple[Any, ...]:
     severity = model.BY_RANK[step.urgency]
-    return db.execute(
-        _INSERT,
-        {
-            "key": f"{step.key}-{owner.kind[0]}{owner.no}" if one.no is None
-            else f"{step.key}-r{one.no}",
-            "alert": step.alert_no, "run": step.run, "position": step.position,
-            "repetition": step.repetition, "channel": one.channel, "receiver": one.no,
-            "kind": owner.kind, "no": owner.no, "address": one.address, "language": one.language,
-            "template": step.template, "urgency": step.urgency, "now": step.now,
-            "next_at": retry.quiet_until(one.quiet, severity, step.now),
-            "fallback_of": fallback_of,
-        },
-    ).rowcount  # fmt: skip
+    key = f"{owner.kind[0]}{owner.no}" if one.no is None else f"r{one.no}"
+    return (
+        f"{step.key}-{key}", step.alert_no, step.run, step.position, step.repetition, one.channel,
+        one.no, owner.kind, owner.no, one.address, one.language, step.template, step.urgency,
+        retry.quiet_until(one.quiet, severity, step.now), step.now, fallback_of,
+    )  # fmt: skip
 
 
 def _hand_over(db: _Db, row: Mapping[str, Any], no: int, now: datetime) -> bool:

@@ -141,8 +141,8 @@ class Ledger:
         entry = self._entries.get(key)
         if entry is None:
             entry = self._entries[key] = _Entry(change.alert)
+        entry.changed = entry.changed or entry.alert != change.alert or change.alert.no == 0
         entry.alert = change.alert
-        entry.changed = True
         entry.events.append(change.event)
         if change.receipt:
             entry.receipts.append(change.receipt)
@@ -159,7 +159,7 @@ class Ledger:
 
         ``also`` is a statement about the alerts' rows that comes before the events.
         """
-        touched = [e for e in self._entries.values() if e.changed or e.links]
+        touched = [e for e in self._entries.values() if e.changed or e.links or e.events]
         if not touched:
             if also:
                 self._db.execute(*also)

@@ -54,7 +54,9 @@ FROM unnest(%s::bigint[], %s::text[]) AS x (no, state) WHERE s.no = x.no
 """
 _FOLLOW = """
 INSERT INTO alerts.step (alert_no, run, position, repetition, kind, tell, rank, due_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+SELECT * FROM unnest(%s::bigint[], %s::int[], %s::smallint[], %s::int[], %s::text[], %s::text[],
+    %s::smallint[], %s::timestamptz[])
+ON CONFLICT DO NOTHING
 """
 _NEXT = """
 UPDATE alerts.alert a SET next_step_at =
@@ -157,68 +159,86 @@ class Steps:
             steps: dict[int, list[tuple[int, Due]]] = {}
             for no, alert_no, *rest in db.execute(_STEPS, [list(alerts), at]).fetchall():
                 steps.setdefault(alert_no, []).append((no, _due(rest)))
-            ledger = Ledger(db, self._responses)
-            done: list[tuple[int, str]] = []
-            follow: list[tuple[Any, ...]] = []
+            round_ = _Round(db, self._router, Ledger(db, self._responses), now=at)
             for no, mine in steps.items():
-                ledger.take(alerts[no])
-                self._take(db, ledger, alerts[no], mine, at, done, follow)
-            numbers, states = [d[0] for d in done], [d[1] for d in done]
-            db.execute(_DONE, [at, numbers, states])
-            with db.cursor() as cursor:
-                if follow:
-                    cursor.executemany(_FOLLOW, follow)
-            ledger.write(also=(_NEXT, [list(steps)]))
-        return len(done)
+                round_.take(alerts[no], mine)
+            round_.write(list(steps))
+        return len(round_.done)
 
-    def _take(
-        self, db: Connection, ledger: Ledger, alert: model.Alert, steps: Sequence[tuple[int, Due]],
-        now: datetime, done: list[tuple[int, str]], follow: list[tuple[Any, ...]],
-    ) -> None:  # fmt: skip
+
+class _Round:
+    """Due steps of some alerts, taken in one transaction."""
+
+    def __init__(self, db: Connection, router: Router, ledger: Ledger, *, now: datetime) -> None:
+        self._db = db
+        self._ledger = ledger
+        self._now = now
+        self._callees = calling.Callees(db, router, now=now)
+        self._outgoing = deliveries.Outgoing(db, now=now)
+        self._follow: list[tuple[Any, ...]] = []
+        self._teams: list[tuple[int, int]] = []
+        self.done: list[tuple[int, str]] = []
+
+    def take(self, alert: model.Alert, steps: Sequence[tuple[int, Due]]) -> None:
         """Take the due steps of one alert, in their order."""
-        response = escalation.thawed(alert.chain)
+        now, response = self._now, escalation.thawed(alert.chain)
+        self._ledger.take(alert)
         for no, due in steps:
             judged = escalation.judge(response, alert.severity, due, now=now)
+            self.done.append((no, "stale" if judged.stale else "done"))
             if due.kind is not Kind.TELL:
-                done.append((no, "stale" if judged.stale else "done"))
                 change = lifecycle.lapse(alert, due, judged, now=now)
                 if change is None:
                     continue
-                ledger.apply(change)
+                self._ledger.apply(change)
                 if change.steps is not None:
                     return  # what else was due is due no more
                 alert = change.alert
                 continue
             after = escalation.follow(response, due, now=now)
             if after is not None:
-                follow.append((alert.no, after.run, after.position, after.repetition, after.kind,
-                               after.tell, alert.severity.rank, after.due_at))  # fmt: skip
+                self._follow.append(
+                    (alert.no, after.run, after.position, after.repetition, after.kind, after.tell,
+                     alert.severity.rank, after.due_at)
+                )  # fmt: skip
             said, detail = "it came too late to page anybody", _NOTHING
             if not judged.stale:
-                said, detail = self._tell(db, alert, due, judged, now)
-            done.append((no, "stale" if judged.stale else "done"))
+                said, detail = self._tell(alert, due, judged, response.steps[due.position])
             change = lifecycle.told(alert, due, judged, said=said, now=now, detail=detail)
-            ledger.apply(change)
+            self._ledger.apply(change)
             alert = change.alert
 
+    def write(self, alerts: Sequence[int]) -> None:
+        """Write everything about these alerts; nothing may follow but the commit."""
+        numbers, states = [d[0] for d in self.done], [d[1] for d in self.done]
+        self._db.execute(_DONE, [self._now, numbers, states])
+        if self._follow:
+            columns = [list(column) for column in zip(*self._follow, strict=True)]
+            self._db.execute(_FOLLOW, columns)
+        if self._teams:
+            with self._db.cursor() as cursor:
+                cursor.executemany(
+                    _TOLD_TEAMS, [{"alert": alert, "team": team} for alert, team in self._teams]
+                )
+        self._outgoing.write()
+        self._ledger.write(also=(_NEXT, [list(alerts)]))
+
     def _tell(
-        self, db: Connection, alert: model.Alert, due: Due, judged: escalation.Judged, now: datetime
+        self, alert: model.Alert, due: Due, judged: escalation.Judged, step: escalation.ChainStep
     ) -> tuple[str, Mapping[str, Any]]:
         """Put what a step tells on its way; return what is said of it, without any name."""
-        who = calling.called(db, self._router, alert, due, now=now)
-        step = escalation.thawed(alert.chain).steps[due.position]
+        who = self._callees.of(alert, due)
         template = WAITING if not judged.delayed else DELAYED
         if due.tell is Tell.CONTACTS:
             template = HELP
-        queued = deliveries.queue(
-            db, alert_no=alert.no, run=due.run, position=due.position, repetition=due.repetition,
+        queued = self._outgoing.ask(
+            alert_no=alert.no, run=due.run, position=due.position, repetition=due.repetition,
             urgency=alert.severity.rank, owners=[Owner(*o) for o in who.owners],
-            template=template, now=now, channels=step.channels or None,
+            template=template, channels=step.channels or None,
         )  # fmt: skip
-        if who.team is not None:
-            db.execute(_TOLD_TEAMS, {"team": who.team.no, "alert": alert.no})
         detail: dict[str, Any] = {"messages": queued.count}
         if who.team is not None:
+            self._teams.append((alert.no, who.team.no))
             detail["team"] = who.team.id
         return f"{who.said} ({queued.said})", detail
 
