@@ -88,7 +88,8 @@ class Alerts:
                 age_s=s.alerts_teams_age_s, clock=self._clock, policies=s.alerts_policies_dir
             )
             steps = Steps(pool, router=router, answers=self._answers)
-            pool = open_pool(url, name="alerts delivery", most=4)
+            # what a crash forgets of it is sent again with the same key
+            pool = open_pool(url, name="alerts delivery", most=4, durable=False)
             stack.callback(pool.close)
             deliveries = Deliveries(pool)
             rotas = Rotas(pool, clock=self._clock)

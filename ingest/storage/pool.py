@@ -43,11 +43,16 @@ def connect(database_url: str, *, name: str, autocommit: bool = False) -> Connec
         raise errors.StoreUnavailableError(detail=type(error).__name__) from error
 
 
-def open_pool(database_url: str, *, name: str, most: int = 8) -> Pool:
-    """Return a pool that is open, whose sessions are checked before they are lent."""
+def open_pool(database_url: str, *, name: str, most: int = 8, durable: bool = True) -> Pool:
+    """Return a pool that is open, whose sessions are checked before they are lent.
+
+    Without ``durable`` a commit doesn't wait for the disk: for work that is done again when the
+    database's machine loses the last moments.
+    """
+    options = _OPTIONS["options"] if durable else f"{_OPTIONS['options']} -c synchronous_commit=off"
     pool: Pool = ConnectionPool(
         database_url,
-        kwargs={"application_name": f"telecare {name}", **_OPTIONS},
+        kwargs={"application_name": f"telecare {name}", **_OPTIONS, "options": options},
         min_size=1,
         max_size=most,
         timeout=10,
