@@ -60,7 +60,12 @@ def raised(
     alert: Alert, *, now: datetime, detail: Mapping[str, Any] | None = None,
     hold: escalation.Hold | None = None,
 ) -> Change:  # fmt: skip
-    """Open a new alert; one that is held pages nobody before the time is over."""
+    """Open a new alert; one that is held pages nobody before the time is over.
+
+    When what raised it was measured is said on the event: the alert's own moves on.
+    """
+    if alert.reading_at is not None:
+        detail = {"reading_at": alert.reading_at.isoformat(), **(detail or {})}
     if hold is not None and alert.severity is not Severity.EMERGENCY:
         return _held(alert, "raised", hold, reason=alert.reason, now=now, detail=detail)
     return _page(alert, "raised", now=now, reason=alert.reason, detail=detail)

@@ -22,6 +22,7 @@ from alerts.rules import pack, registry
 from alerts.settings import AlertsSettings
 from alerts.storage.alarms import AlarmLog
 from alerts.storage.deliveries import Deliveries
+from alerts.storage.measures import Measures
 from alerts.storage.readings import ReadingLog
 from alerts.storage.roots import Roots
 from alerts.storage.rotas import Rotas
@@ -68,7 +69,7 @@ class Alerts:
                 stack.callback(thread.join)
                 stack.callback(server.server_close)
                 stack.callback(server.shutdown)
-            pool = open_pool(url, name="alerts upkeep", most=2)
+            pool = open_pool(url, name="alerts upkeep", most=3)
             stack.callback(pool.close)
             upkeep = Upkeep(
                 pool,
@@ -82,6 +83,7 @@ class Alerts:
                 policies=s.alerts_policies_dir,
             )
             roots, check, tests = self._roots(pool), self._selfcheck(pool), self._tests(pool)
+            counts = Measures(pool)
             pool = open_pool(url, name="alerts steps", most=2)
             stack.callback(pool.close)
             router = Router(
@@ -98,6 +100,10 @@ class Alerts:
             ticker.every(
                 s.alerts_health_every_s, lambda: self._channels(upkeep, deliveries), name="channels"
             )
+            ticker.every(
+                s.alerts_person_days_every_s, lambda: counts.count_today(now=self._clock.now()),
+                name="person_days", at_start=True,
+            )  # fmt: skip
             loops = [
                 self._alarm_loop(url, packs).run,
                 self._reading_loop(url, packs).run,

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Query, Request
 
 from alerts import service
-from api import errors, security, settings, showing, stream
+from api import errors, reports, security, settings, showing, stream
 from api.storage import (
     accounts,
     audit,
@@ -50,6 +50,7 @@ class Services:
     device_tests: device_tests.DeviceTests
     commissioning: commissioning.Commissioning
     organisation: organisation.Organisation
+    reports: reports.Reports
     health: health.Health
 
 
@@ -113,6 +114,7 @@ TeamReader = Annotated[security.Principal, Depends(Allow(_P.TEAMS_READ))]
 TeamWriter = Annotated[security.Principal, Depends(Allow(_P.TEAMS_WRITE))]
 MetricsReader = Annotated[security.Principal, Depends(Allow(_P.METRICS_READ))]
 AuditReader = Annotated[security.Principal, Depends(Allow(_P.AUDIT_READ))]
+ReportReader = Annotated[security.Principal, Depends(Allow(_P.REPORTS_READ))]
 
 Limit = Annotated[int, Query(ge=1, le=500, description="how many at most")]
 Cursor = Annotated[

@@ -24,14 +24,16 @@ from starlette.staticfiles import StaticFiles
 
 from alerts import errors as alert_errors
 from alerts import service
-from alerts.policies import responses
+from alerts.policies import responses, targets
 from alerts.rules import triggers
 from alerts.storage import alerts as alert_store
 from alerts.storage import mutes as mute_store
+from alerts.storage.measures import Measures
 from api import (
     deps,
     errors,
     middleware,
+    reports,
     security,
     settings,
     showing,
@@ -50,6 +52,9 @@ from api.routes import (
     patients,
     quarantine,
     referrals,
+)
+from api.routes import (
+    reports as reports_route,
 )
 from api.storage import (
     accounts,
@@ -90,6 +95,7 @@ _JSON = (
     patients.router,
     quarantine.router,
     referrals.router,
+    reports_route.router,
 )
 _DESCRIPTION = """
 Readings, alerts and people of a telehealth and telecare hub. **Not a certified medical device.**
@@ -210,6 +216,12 @@ def running(config: settings.ApiSettings, *, clock: clocks.Clock) -> Iterator[de
             device_tests=device_tests.DeviceTests(pool),
             commissioning=commissioning.Commissioning(pool),
             organisation=known,
+            reports=reports.Reports(
+                Measures(pool),
+                targets=targets.load(config.alerts_policies_dir),
+                secret=config.require_secret(),
+                clock=clock,
+            ),
             health=health_store.Health(pool, url),
         )
 

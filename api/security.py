@@ -44,6 +44,8 @@ class Permission(enum.StrEnum):
     TEAMS_WRITE = "teams.write"
     METRICS_READ = "metrics.read"
     AUDIT_READ = "audit.read"
+    REPORTS_READ = "reports.read"
+    REPORTS_EXPORT = "reports.export"  # a row per alert, and small counts
     DOCS_READ = "docs.read"
 
 
@@ -57,7 +59,14 @@ _CLINICAL = _EVERYBODY | {
     _P.DEVICES_COMMAND,
 }
 POLICY: dict[str, frozenset[Permission]] = {
-    "nurse": _CLINICAL | {_P.PATIENTS_WRITE, _P.PLAN_WRITE, _P.DEVICES_WRITE, _P.QUARANTINE_READ},
+    "nurse": _CLINICAL
+    | {
+        _P.PATIENTS_WRITE,
+        _P.PLAN_WRITE,
+        _P.DEVICES_WRITE,
+        _P.QUARANTINE_READ,
+        _P.REPORTS_READ,
+    },
     "responder": _CLINICAL,
     "operator": _CLINICAL
     | {

@@ -1255,6 +1255,39 @@ class Site(Wire):
     timezone: str
 
 
+class ReportColumn(Wire):
+    """One column of a report."""
+
+    name: str
+    unit: str
+
+
+class Report(Wire):
+    """A report's table: rows by the names of its columns; notes say what a number means."""
+
+    model_config = _example(
+        {
+            "report": "response",
+            "from": "2026-11-01",
+            "to": "2026-11-30",
+            "by": "team",
+            "generated_at": "2026-12-01T08:00:00.000Z",
+            "columns": [{"name": "team", "unit": ""}, {"name": "p50", "unit": "s"}],
+            "notes": ["reached: the interval ended."],
+            "rows": [{"team": "dn-north", "p50": 34.5}],
+        }
+    )
+
+    report: str
+    first: date = Field(alias="from")
+    to: date
+    by: str | None
+    generated_at: Time
+    columns: list[ReportColumn]
+    notes: list[str]
+    rows: list[dict[str, str | int | float | None]]
+
+
 class Readiness(Wire):
     """Whether the hub is working, and if not, why."""
 

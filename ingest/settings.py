@@ -29,7 +29,7 @@ class HubSettings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     data_dir: Path | None = None
     demo: bool = False
-    alerts_policies_dir: Path | None = None  # responses and routes of one's own, not the shipped
+    alerts_policies_dir: Path | None = None  # responses, routes, targets of one's own
 
     # Places outside the hub; each may hold a secret in its path. Empty: none.
     chain_root_file: Path | None = Field(

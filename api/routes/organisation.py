@@ -82,7 +82,6 @@ for _path in ("/rotas", "/policies"):
 for _path in ("/areas", "/practices", "/sites"):
     for _method in ("POST", "PUT"):
         _later(_path, _method)
-_later("/reports/{report}", "GET")
 
 
 def _put(hub: deps.Services, by: str, body: wire.Team, *, new: bool) -> wire.Team:

@@ -31,6 +31,7 @@ def test_every_permission_is_somebodys() -> None:
     assert set(security.Permission) - granted <= {
         security.Permission.TEAMS_WRITE,
         security.Permission.AUDIT_READ,
+        security.Permission.REPORTS_EXPORT,
     }
 
 

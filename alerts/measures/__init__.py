@@ -1,0 +1,1 @@
+"""What became of alerts, in numbers: response, burden, outcomes, coverage, evaluation. Pure."""

@@ -1,0 +1,1 @@
+"""Tests of the measures, on examples worked out by hand."""
