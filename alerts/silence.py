@@ -60,7 +60,7 @@ def back(
     """
     told = memory.feeds.told
     silent = np.flatnonzero(told[: memory.feeds.count] != 0)
-    silent = silent[np.isin(memory.feeds.slot[silent], devices)]
+    silent = silent[np.isin(memory.feeds.whose(silent), devices)]
     if not silent.size:  # nearly always
         return
     itself = np.isin(told[silent], (_DEVICE, _HELD))
@@ -90,10 +90,10 @@ def overdue(memory: Memory, *, now: float) -> Iterator[model.Finding]:
     memory.feeds.told[due] = kind
     if "site" in rules:
         by_itself = kind != _READING
-        device = memory.feeds.slot[due[by_itself]]
+        device = memory.feeds.whose(due[by_itself])
         yield from _sites_down(memory, rules["site"], np.unique(memory.devices.site[device]), now)
         down = np.array(sorted(memory.sites_down), dtype=np.int64)
-        held = by_itself & np.isin(memory.devices.site[memory.feeds.slot[due]], down)
+        held = by_itself & np.isin(memory.devices.site[memory.feeds.whose(due)], down)
         memory.feeds.told[due[held]] = _HELD
         due, kind = due[~held], kind[~held]
     for number in _NAMES:
@@ -102,7 +102,7 @@ def overdue(memory: Memory, *, now: float) -> Iterator[model.Finding]:
 
 def _kinds(memory: Memory, feeds: IntArray) -> IntArray:
     """Return what each overdue feed is a sign of."""
-    device = memory.feeds.slot[feeds]
+    device = memory.feeds.whose(feeds)
     taken = taken_by_hand(memory.feeds.column[feeds], memory.feeds.cadence[feeds])
     kind = np.where(_alive(memory, feeds), _STREAM, _DEVICE)
     # a cuff is off between readings: only one that vanished is called broken for it
@@ -110,13 +110,13 @@ def _kinds(memory: Memory, feeds: IntArray) -> IntArray:
     kind = np.where(taken & ~offline, _READING, kind)
     # a device that fell silent again after a word or two is silent itself, with all its streams
     told = memory.feeds.told[: memory.feeds.count]
-    down = np.r_[device[kind == _DEVICE], memory.feeds.slot[np.flatnonzero(told == _DEVICE)]]
+    down = np.r_[device[kind == _DEVICE], memory.feeds.whose(np.flatnonzero(told == _DEVICE))]
     return np.where((kind == _STREAM) & np.isin(device, down), _DEVICE, kind)
 
 
 def _alive(memory: Memory, feeds: IntArray) -> BoolArray:
     """Tell for which overdue feeds the device itself has been heard since it should have sent."""
-    device = memory.feeds.slot[feeds]
+    device = memory.feeds.whose(feeds)
     since = memory.feeds.received[feeds] + memory.feeds.cadence[feeds]
     recent = (memory.devices.heard[device] > since) & (memory.devices.heard[device] > -np.inf)
     connected = memory.devices.state[device] == ONLINE
@@ -145,7 +145,7 @@ def _sites_back(memory: Memory, now: float) -> Iterator[model.Finding]:
             memory.sites_down.discard(one)
             n = memory.feeds.count
             held = np.flatnonzero(memory.feeds.told[:n] == _HELD)
-            mine = held[memory.devices.site[memory.feeds.slot[held]] == one]
+            mine = held[memory.devices.site[memory.feeds.whose(held)] == one]
             memory.feeds.told[mine], memory.feeds.wait[mine] = 0, 0.0  # at once
             if rule is not None:
                 said = f"{every - quiet} of its {every} devices are heard again."
@@ -158,7 +158,7 @@ def _silent_of(memory: Memory, sites: IntArray) -> IntArray:
     told = np.flatnonzero(feeds.told[: feeds.count])
     told = told[feeds.told[told] != _READING]
     told = told[~taken_by_hand(feeds.column[told], feeds.cadence[told])]
-    site = np.sort(memory.devices.site[np.unique(feeds.slot[told])])
+    site = np.sort(memory.devices.site[np.unique(feeds.whose(told))])
     return np.searchsorted(site, sites, "right") - np.searchsorted(site, sites, "left")
 
 
@@ -182,7 +182,7 @@ def _told(memory: Memory, feeds: IntArray, kind: int, now: float) -> Iterator[mo
 
 def _subject_of(memory: Memory, feeds: IntArray, kind: IntArray | int) -> IntArray:
     """Return whom silences are told of: a person's number, or the device's, negative."""
-    device = memory.feeds.slot[feeds]
+    device = memory.feeds.whose(feeds)
     person = memory.devices.person[device]
     return np.where((kind == _READING) & (person > 0), person, -memory.devices.no[device])
 
@@ -194,7 +194,7 @@ def _silence(
 
     One more stream of what is called silent already is no news, only more to show.
     """
-    device = int(memory.feeds.slot[feeds[0]])
+    device = int(memory.feeds.whose(feeds[:1])[0])
     person = int(memory.devices.person[device])
     facts = tuple(_fact(memory, int(f), now) for f in feeds)
     subject = ("person", person) if kind == _READING and person else (
@@ -214,14 +214,14 @@ def _over(
     rule = memory.plan.silences.get(_NAMES[kind])
     if rule is None:
         return
-    device = int(memory.feeds.slot[feeds[0]])
+    device = int(memory.feeds.whose(feeds[:1])[0])
     person = int(memory.devices.person[device])
     still = still[memory.feeds.told[still] == kind]
     if kind == _READING and person:
-        same = memory.devices.person[memory.feeds.slot[still]] == person
+        same = memory.devices.person[memory.feeds.whose(still)] == person
         subject = ("person", person)
     else:
-        same = memory.feeds.slot[still] == device
+        same = memory.feeds.whose(still) == device
         subject = ("device", int(memory.devices.no[device]))
     if same.any():
         return
@@ -283,8 +283,7 @@ def _feeds_of(memory: Memory, kind: str, number: int, rule_id: str) -> tuple[Int
         (k for k, name in _NAMES.items()
          if name in memory.plan.silences and memory.plan.silences[name].id == rule_id), None,
     )  # fmt: skip
-    n = memory.feeds.count
-    device = memory.feeds.slot[:n]
+    device, _ = memory.feeds.pairs()
     if kind == "person":
         mine = memory.devices.person[device] == number
     else:

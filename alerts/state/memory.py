@@ -243,8 +243,9 @@ class Memory:
     def _put_feeds(
         self, slots: IntArray, wanted: Mapping[tuple[int, int], tuple[float, float]]
     ) -> None:
-        mine = self.feeds.rows_of(np.unique(slots))
-        kept = [(int(self.feeds.slot[r]), int(self.feeds.column[r])) in wanted for r in mine]
+        mine = self.feeds.of(np.unique(slots))
+        pairs = zip(self.feeds.whose(mine).tolist(), self.feeds.column[mine].tolist(), strict=True)
+        kept = [pair in wanted for pair in pairs]
         if mine.size and not all(kept):
             self.feeds.drop(mine[~np.array(kept)])
         if not wanted:
@@ -254,11 +255,7 @@ class Memory:
         rows = self.feeds.find(keys[:, 0], keys[:, 1])
         new = rows < 0
         if new.any():
-            had = self.feeds.count
-            made = self.feeds.add(int(new.sum()))
-            self.feeds.slot[made], self.feeds.column[made] = keys[new, 0], keys[new, 1]
-            self.feeds.received[made] = since[new]
-            self.feeds.reindex(had)
+            self.feeds.promise(keys[new, 0], keys[new, 1], since[new])
             rows = self.feeds.find(keys[:, 0], keys[:, 1])
         changed = self.feeds.cadence[rows] != cadence.astype(np.float32)
         self.feeds.cadence[rows] = cadence
@@ -292,7 +289,7 @@ class Memory:
             n = self.feeds.count
             sends = np.zeros(self.devices.count, dtype=bool)
             by_itself = ~taken_by_hand(self.feeds.column[:n], self.feeds.cadence[:n])
-            sends[self.feeds.slot[:n][by_itself]] = True
+            sends[self.feeds.pairs()[0][by_itself]] = True
             sites, counts = np.unique(
                 self.devices.site[: self.devices.count][sends], return_counts=True
             )

@@ -232,7 +232,6 @@ class Feeds(Grouped):
     """What each device has promised to send, and when it is overdue."""
 
     COLUMNS: ClassVar = {
-        "slot": Column("i4", ABSENT),  # of the device
         "column": Column("u1", 0),  # number of the quantity
         "cadence": Column("f4", np.inf),
         "received": Column("f8", _NEVER),
@@ -244,6 +243,11 @@ class Feeds(Grouped):
     received: FloatArray
     wait: NDArray[np.float32]
     told: NDArray[np.uint8]
+
+    def promise(self, slots: IntArray, column: IntArray, since: FloatArray) -> None:
+        """Add what devices newly promise, and since when."""
+        new = {name: np.full(slots.size, c.fill, dtype=c.dtype) for name, c in self.columns.items()}
+        self.take(new | {"column": column, "received": since}, slots)
 
     def set_due(self, rows: IntArray, due: FloatArray) -> None:
         """Have feeds be overdue from these moments on: a little later, never before."""
@@ -265,10 +269,3 @@ class Feeds(Grouped):
         for n in range(0, self.count, _AT_ONCE):
             part = slice(n, min(n + _AT_ONCE, self.count))
             yield n, self.received[part] + self.wait[part]
-
-    def drop(self, rows: IntArray) -> None:
-        """Drop feeds that are promised no more."""
-        gone = np.zeros(self.count, dtype=bool)
-        gone[rows] = True
-        self.keep(np.flatnonzero(~gone))
-        self.reindex()

@@ -283,6 +283,60 @@ class Paired:
         )
 
 
+class Begins:
+    """Where the rows of each subject begin, where they stand together in the order of the slots.
+
+    It says both where to look and whose a row is.
+    """
+
+    def __init__(self) -> None:
+        self._begin = np.zeros(1, dtype=np.int32)  # of each slot, and where the last one's end
+        self._count = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Return the memory. [B]"""
+        return self._begin.nbytes
+
+    @property
+    def last(self) -> int:
+        """Return the last slot that has rows, -1 for none."""
+        return self._count - 1
+
+    def each(self, slots: NDArray[np.integer]) -> Iterator[tuple[IntArray, IntArray]]:
+        """Yield everybody's first row, then the second of those who have one, and so on.
+
+        Each time which of the slots, and their rows.
+        """
+        which = np.flatnonzero((slots >= 0) & (slots < self._count))
+        row, end = self._begin[slots[which]].astype(np.int64), self._begin[slots[which] + 1]
+        while (more := row < end).any():
+            which, row, end = which[more], row[more], end[more]
+            yield which, row
+            row = row + 1
+
+    def whose(self, rows: IntArray) -> IntArray:
+        """Return the slot that each of some rows is of."""
+        return self._begin[: self._count + 1].searchsorted(rows, side="right") - 1
+
+    def slots(self) -> IntArray:
+        """Return the slot of every row."""
+        return np.repeat(np.arange(self._count), np.diff(self._begin[: self._count + 1]))
+
+    def append(self, slots: IntArray, row: int) -> None:
+        """Take in rows from ``row`` on: of the last subject, then of new ones in their order."""
+        count = max(self._count, int(slots.max(initial=-1)) + 1)
+        if count >= self._begin.size:
+            longer = np.zeros(max(count + 1, grown(self._begin.size)), dtype=np.int32)
+            longer[: self._count + 1] = self._begin[: self._count + 1]
+            self._begin = longer
+        first = max(0, self.last)
+        self._begin[first + 1 : count + 1] = row + slots.searchsorted(
+            np.arange(first, count), side="right"
+        )
+        self._count = count
+
+
 class Keyed(Table):
     """A table whose rows are found by a subject's slot and a small number, none of them twice.
 
@@ -378,50 +432,60 @@ class Scattered(Keyed):
 
 
 class Grouped(Keyed):
-    """A keyed table in which the few rows of a subject stand together, subjects by their slots.
+    """A keyed table in which the few rows of a subject stand together, subjects by their slots."""
 
-    It is enough to know where the first one is.
-    """
-
-    LOOK_UP = Numbered
+    LOOK_UP = Begins
 
     def find(self, slots: NDArray[np.integer], small: NDArray[np.integer] | int) -> IntArray:
         """Return the row of each pair, ``ABSENT`` where there is none or the slot is absent."""
         out = np.full(slots.shape, ABSENT, dtype=np.int64)
         wanted = np.broadcast_to(small, slots.shape)
-        for which, row in self._each(slots):
+        for which, row in self.index.each(slots):
             hit = self.small[row] == wanted[which]
             out[which[hit]] = row[hit]
         return out
 
-    def rows_of(self, slots: IntArray) -> IntArray:
-        """Return the rows of subjects, none of which is named twice."""
-        return np.sort(np.concatenate([slots[:0], *(row for _, row in self._each(slots))]))
+    def pairs(self) -> tuple[IntArray, IntArray]:
+        """Return whose each row is: the slot and the small number."""
+        return self.index.slots(), self.small[: self.count].astype(np.int64)
 
-    def _each(self, slots: NDArray[np.integer]) -> Iterator[tuple[IntArray, IntArray]]:
-        """Yield everybody's first row, then the second of those who have one, and so on."""
-        row = self.index.rows(slots)
-        which = np.flatnonzero(row >= 0)
-        row = row[which]
-        while which.size:
-            yield which, row
-            more = row + 1 < self.count
-            which, row = which[more], row[more] + 1
-            more = self.slot[row] == slots[which]
-            which, row = which[more], row[more]
+    def of(self, slots: IntArray) -> IntArray:
+        """Return the rows of subjects, none of whom is named twice."""
+        return np.sort(np.concatenate([slots[:0], *(row for _, row in self.index.each(slots))]))
 
-    def reindex(self, since: int = 0) -> None:
-        """Bring rows together and learn where; those before ``since`` were known."""
-        slot = self.slot[max(0, since - 1) : self.count]
-        if (slot[1:] < slot[:-1]).any():  # seldom: who is new comes last
-            self.keep(np.argsort(self.slot[: self.count], kind="stable"))
-            since = 0
-        if not since:
-            self.index = Numbered()
-        slot = self.slot[: self.count]
-        new = np.arange(since, self.count)
-        first = new[(new == 0) | (slot[new] != slot[new - 1])]
-        self.index.put(slot[first], first)
+    def whose(self, rows: IntArray) -> IntArray:
+        """Return the slot of the subject that each of some rows is of."""
+        return np.asarray(self.index.whose(rows))
+
+    def take(self, columns: Mapping[str, NDArray[Any]], slots: IntArray) -> IntArray:
+        """Add rows of subjects, no pair of which is known or named twice; return where they are."""
+        had = self.count
+        order = np.argsort(slots, kind="stable")
+        self.extend({name: column[order] for name, column in columns.items()})
+        last = self.index.last
+        if slots.min(initial=last) >= last:
+            self.index.append(slots[order], had)
+        else:  # seldom: who is new comes last
+            self._arrange(np.r_[self.index.slots(), slots[order]], np.arange(self.count))
+        return self.find(slots, columns[self.SMALL])
+
+    def forget(self, new_slot: IntArray) -> None:
+        """Follow subjects to their new slots; rows of those who are gone are dropped."""
+        slots = new_slot[self.index.slots()]
+        kept = np.flatnonzero(slots >= 0)
+        self._arrange(slots[kept], kept)
+
+    def drop(self, rows: IntArray) -> None:
+        """Drop some rows."""
+        kept = np.setdiff1d(np.arange(self.count), rows)
+        self._arrange(self.index.slots()[kept], kept)
+
+    def _arrange(self, slots: IntArray, rows: IntArray) -> None:
+        """Keep rows, which are of these subjects, in the order of the subjects."""
+        order = np.argsort(slots, kind="stable")
+        self.keep(rows[order])
+        self.index = self.LOOK_UP()
+        self.index.append(slots[order], 0)
 
 
 def grown(size: int) -> int:

@@ -210,15 +210,15 @@ def _devices(memory: Memory, number: np.ndarray, rng: np.random.Generator, now: 
         heard = now - rng.uniform(0, 1_800, homes.size)
         table.heard[at] = heard
         for name, cadence in promised.items():
-            rows = feeds.add(homes.size)
-            feeds.slot[rows], feeds.column[rows], feeds.cadence[rows] = at, no(name), cadence
-            feeds.received[rows] = heard
+            columns = np.full(homes.size, no(name))
+            feeds.promise(at, columns, heard)
+            rows = feeds.find(at, columns)
+            feeds.cadence[rows] = cadence
             memory.set_due(rows)
         rows = states.add(homes.size)
         states.value[rows] = rng.uniform(50, 100, homes.size)
         states.time[rows] = now - DAY / 2
         states.index.put(at, np.full(homes.size, no("battery")), rows)
-    feeds.reindex()
 
 
 def _open(memory: Memory, rng: np.random.Generator, now: float) -> None:

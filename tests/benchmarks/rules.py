@@ -264,7 +264,7 @@ def silence(sizes: Sizes) -> dict[str, Any]:
     feeds.set_due(falls, start + rng.uniform(0.5, sizes.silence_s - 1.5, falls.size))
     due: dict[tuple[str, int], list[float]] = {}  # by whom the silence is told of
     hand = taken_by_hand(feeds.column[falls], feeds.cadence[falls])
-    slots = feeds.slot[falls]
+    slots = feeds.whose(falls)
     owner = np.where(hand, memory.devices.person[slots], memory.devices.no[slots])
     moments = (feeds.received[falls] + feeds.wait[falls]).tolist()
     for at, by_hand, number in zip(moments, hand, owner.tolist(), strict=True):

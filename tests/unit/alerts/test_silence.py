@@ -393,7 +393,7 @@ def test_what_is_silent_at_last_is_told_whenever_the_clock_speaks(given, wait: i
         often.tick(now)
     end = now + wait
     silent = {
-        one: {int(one.memory.devices.no[one.memory.feeds.slot[n]]) for n in range(3)
+        one: {int(one.memory.devices.no[one.memory.feeds.whose(n)]) for n in range(3)
               if one.memory.feeds.told[n]}
         for one in (often, seldom) if one.tick(end) is not None
     }  # fmt: skip

@@ -101,9 +101,8 @@ def test_many_states_are_met_at_once_and_none_twice() -> None:
 def test_states_and_feeds_follow_their_subjects_and_others_keep_theirs() -> None:
     states, feeds = States(held=True), Feeds()
     say(states, *[(s, 16, 5, s) for s in range(3)])
-    rows = feeds.add(3)
-    feeds.slot[rows], feeds.column[rows], feeds.cadence[rows] = range(3), 29, [10, 20, 30]
-    feeds.reindex()
+    feeds.promise(np.arange(3), np.full(3, 29), np.zeros(3))
+    feeds.cadence[:3] = [10, 20, 30]
     new_slot = np.array([1, ABSENT, 0, ABSENT])
     states.forget(new_slot)
     feeds.forget(new_slot)
@@ -116,9 +115,7 @@ def test_states_and_feeds_follow_their_subjects_and_others_keep_theirs() -> None
 
 def test_a_feed_that_is_promised_no_more_is_dropped() -> None:
     feeds = Feeds()
-    rows = feeds.add(3)
-    feeds.slot[rows], feeds.column[rows] = [0, 0, 1], [1, 2, 1]
-    feeds.reindex()
+    feeds.promise(np.array([0, 0, 1]), np.array([1, 2, 1]), np.zeros(3))
     feeds.drop(feeds.find(np.array([0]), 1))
     assert feeds.count == 2
     assert (feeds.find(np.array([0, 0, 1]), np.array([1, 2, 1])) >= 0).tolist() == [
@@ -132,19 +129,20 @@ def test_feeds_are_found_whatever_order_they_were_promised_in(given: list[set]) 
     feeds, known = Feeds(), set()
     for promised in given:
         new = sorted(promised - known, key=lambda pair: (pair[1], pair[0]))
-        had = feeds.count
-        rows = feeds.add(len(new))
-        for row, (slot, column) in zip(rows, new, strict=True):
-            feeds.slot[row], feeds.column[row] = slot, column
-            feeds.cadence[row] = 10 * slot + column
-        feeds.reindex(had)
+        slots, columns = np.array(new, dtype=np.int64).reshape(-1, 2).T
+        feeds.promise(slots, columns, 10.0 * slots + columns)
         known |= promised
+        whose, column = feeds.pairs()
+        assert list(zip(whose.tolist(), column.tolist(), strict=True)) == sorted(
+            zip(whose.tolist(), column.tolist(), strict=True), key=lambda pair: pair[0]
+        )
+        assert feeds.whose(np.arange(feeds.count)).tolist() == whose.tolist()
         for slot in range(-1, 7):
             row = feeds.find(np.full(5, slot), np.arange(5))
             mine = [column for column in range(5) if (slot, column) in known]
             assert np.flatnonzero(row >= 0).tolist() == mine
-            assert feeds.cadence[row[row >= 0]].tolist() == [10 * slot + c for c in mine]
-            assert feeds.rows_of(np.array([slot])).tolist() == sorted(row[row >= 0])
+            assert feeds.received[row[row >= 0]].tolist() == [10 * slot + c for c in mine]
+            assert feeds.of(np.array([slot])).tolist() == sorted(row[row >= 0])
 
 
 @settings(max_examples=60, deadline=None)
