@@ -1,4 +1,4 @@
-"""Tables of columns that grow and shrink, and the two ways from a number to a row of one."""
+"""Tables of columns that grow and shrink, and the ways from a number to a row of one."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from alerts.state.activity import PATTERN_DAYS
 from alerts.state.memory import Memory
 from alerts.state.subjects import Device, Home, Person
 from ingest.kernel import localtime, vitals
-from ingest.kernel.observation import ROW, Rows
+from ingest.kernel.observation import ROW, Quality, Rows
 
 NOW = 1_767_700_000.0  # 2026-01-06, a Tuesday towards noon
 DAY = 86_400.0
@@ -293,6 +293,38 @@ def bytes_per_person(memory: Memory) -> dict[str, int]:
         "open": sum(t.nbytes for t in memory.open.values()),
     }  # fmt: skip
     return {"all": _per_person(n, memory.nbytes)} | {k: _per_person(n, v) for k, v in said.items()}
+
+
+def equipped(people: int) -> Engine:
+    """Return an engine that remembers people with everything: there is nobody who takes more.
+
+    Every condition, every quantity that rules read, and a home with all sensors.
+    """
+    made = Engine(plan())
+    made.memory.learn_parts(ROOMS)
+    read = [q for q in vitals.QUANTITIES
+            if (made.plan.kept[q.no] or q.name == "motion") and q.no != vitals.SYMPTOM]  # fmt: skip
+    names = [q.name for q in read if not q.place]
+    promised = [{name: DAY} for name in names] + [{"room_temperature": 3_600.0}] * MOTIONS
+    promised += [{"battery": DAY}] * 3  # pendant, door, bed
+    every = range(1, people + 1)
+    devices = [(n, each) for n in every for each in promised]
+    made.put(
+        homes=[Home(no=n, shard=n % 64, people=(n,)) for n in every],
+        people=[Person(no=n, shard=n % 64, home_no=n, conditions=tuple(plans.MARKS))
+                for n in every],
+        devices=[Device(no=no, shard=n % 64, home_no=n, person_no=n, cadence=each, since=NOW)
+                 for no, (n, each) in enumerate(devices, start=1)],
+    )  # fmt: skip
+    numbers = np.array([n for n, _ in devices])
+    for q in read:
+        rows = np.zeros(numbers.size, ROW)
+        rows["person"], rows["dwelling"] = 0 if q.place else numbers, numbers
+        rows["device"] = np.arange(1, numbers.size + 1)
+        rows["quantity"], rows["time"], rows["received"], rows["value"] = q.no, NOW, NOW, 1.0
+        rows["flags"] = int(Quality.IMPORTED)
+        made.on_data(rows if q.name == "battery" else rows[:: len(promised)], now=NOW)
+    return made
 
 
 def registered(people: int) -> Engine:

@@ -203,6 +203,7 @@ def sweep(sizes: Sizes) -> dict[str, Any]:
             "bytes_per_person": population.bytes_per_person(engine.memory),
         }
         del engine
+    out["everything"] = population.bytes_per_person(population.equipped(2_000).memory)["all"]
     return out
 
 
@@ -431,6 +432,8 @@ def table(figures: dict[str, Any]) -> list[tuple[str, str, str, bool | None]]:
             )
             size = at["bytes_per_person"]["all"]
             out.append(("  state", f"{size} B/person", "<= 1024 B", size <= 1024))
+        elif people == "everything":
+            out.append(("state of who has everything", f"{at} B/person", "", None))
     if one := figures.get("silence"):
         out.append(
             (
