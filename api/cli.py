@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from api import cli_reports, cli_routes, cli_rules, terminal
+from api import cli_receivers, cli_reports, cli_routes, cli_rules, terminal
 from ingest.kernel import errors
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ app.add_typer(cli_rules.rules, name="rules")
 app.add_typer(cli_routes.routes, name="routes")
 app.add_typer(quarantine, name="quarantine")
 app.command("reports")(cli_reports.reports)
+app.add_typer(cli_receivers.receivers, name="receiver")
 
 
 # -- roles

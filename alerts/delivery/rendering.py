@@ -15,8 +15,9 @@ from alerts.delivery.ports import Message, Text
 FOLDER = Path(__file__).parent / "templates"
 FORMS = ("sms", "email", "letter")
 DEFAULT_LANGUAGE = "en"
-WAITING, DELAYED, HELP = "waiting", "delayed", "help"
-"""What templates can say: an alert waits; it waits and is told late; a contact is asked to help."""
+WAITING, DELAYED, HELP, TEST = "waiting", "delayed", "help", "test"
+"""What templates can say: an alert waits; it waits and is told late; a contact is asked to help;
+nothing waits, and this is only to see whether messages arrive."""
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(FOLDER),

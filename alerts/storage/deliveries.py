@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,7 +24,6 @@ from alerts.delivery.ports import (
 )
 from alerts.storage import rows
 from ingest.storage.pool import Pool, store_errors
-from ingest.storage.vault import Vault
 
 _Db = psycopg.Connection[Any]
 _LONGEST_REF = 200
@@ -153,10 +151,6 @@ _LOG = """
 SELECT no, key, channel, receiver_kind, owner_no, receiver_no, template, urgency, state, attempts,
     next_at, queued_at, sent_at, delivered_at, answered_at, provider_ref, error, fallback_of
 FROM alerts.delivery WHERE alert_no = %s ORDER BY no
-"""
-_ADD_RECEIVER = """
-INSERT INTO alerts.receiver (team_no, member_no, contact_no, channel, address, rank, language,
-    quiet) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING no
 """
 
 
@@ -289,30 +283,6 @@ def log(db: _Db, alert_no: int) -> list[dict[str, Any]]:
     """Return what was sent about an alert and what became of it, oldest first; no addresses."""
     with db.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(_LOG, [alert_no]).fetchall()
-
-
-def add_receiver(
-    db: _Db,
-    vault: Vault,
-    owner: Owner,
-    *,
-    channel: str,
-    address: str,
-    rank: int = 1,
-    language: str = "en",
-    quiet: Mapping[str, Any] | None = None,
-) -> int:
-    """Add a way to reach somebody; return its number. The address is kept encrypted."""
-    whose = [owner.no if owner.kind == kind else None for kind in ("team", "member", "contact")]
-    row = db.execute(
-        _ADD_RECEIVER,
-        [
-            *whose, channel, vault.seal(address), rank, language,
-            None if quiet is None else json.dumps(dict(quiet)),
-        ],
-    ).fetchone()  # fmt: skip
-    assert row is not None  # noqa: S101  (an insert returns its number)
-    return int(row[0])
 
 
 class Deliveries:

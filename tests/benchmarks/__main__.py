@@ -25,7 +25,7 @@ import psutil
 import psycopg
 
 from alerts.delivery.ports import Owner
-from alerts.storage.deliveries import add_receiver
+from alerts.storage import receivers
 from ingest.kernel import observation
 from ingest.storage.vault import Vault
 from tests.benchmarks import response, rules
@@ -222,7 +222,7 @@ class Bench:
         vault = Vault(self.environment["TELECARE_SECRET_KEY"])
         assert team is not None
         address = f"http://bench:secret@127.0.0.1:{sink.port}/team"
-        add_receiver(self.db, vault, Owner("team", team[0]), channel="webhook", address=address)
+        receivers.add(self.db, vault, Owner("team", team[0]), channel="webhook", address=address)
         began = self.db.execute("SELECT clock_timestamp()").fetchone()
         assert began is not None
         done = subprocess.run(

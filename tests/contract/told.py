@@ -9,7 +9,7 @@ from typing import Any
 
 from alerts import model
 from alerts.delivery.ports import Owner, Queued
-from alerts.storage import deliveries
+from alerts.storage import deliveries, receivers
 from ingest.storage.vault import Vault
 from tests.contract import homes
 from tests.contract.homes import Homes
@@ -51,7 +51,7 @@ class Told:
         self, channel: str, address: str, *, owner: Owner | None = None, rank: int = 1, **more: Any
     ) -> int:
         with homes.connect(self.url) as db:
-            return deliveries.add_receiver(
+            return receivers.add(
                 db, VAULT, owner or self.team, channel=channel, address=address, rank=rank, **more
             )
 

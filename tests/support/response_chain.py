@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from alerts.delivery.ports import Owner
-from alerts.storage.deliveries import add_receiver
+from alerts.storage import receivers
 from ingest.storage.vault import Vault
 from tests.support import hurried
 from tests.support.receivers import WebReceiver
@@ -57,7 +57,7 @@ def listen(environment: Mapping[str, str], sink: WebReceiver) -> None:
             (Owner("hub", 0), "hub"),
         ):
             address = f"http://key:secret-of-{path}@127.0.0.1:{sink.port}/{path}"
-            add_receiver(db, vault, owner, channel="webhook", address=address)
+            receivers.add(db, vault, owner, channel="webhook", address=address)
 
 
 def got(sink: WebReceiver, alert: str) -> Counter[str]:

@@ -17,7 +17,7 @@ from tests.unit.alerts.delivery.messages import NHS_NUMBER, message
 EVERY = list(
     itertools.product(
         sorted(rendering.languages()), rendering.FORMS,
-        (rendering.WAITING, rendering.DELAYED, rendering.HELP),
+        (rendering.WAITING, rendering.DELAYED, rendering.HELP, rendering.TEST),
     )
 )  # fmt: skip
 _GSM = set(
@@ -37,7 +37,7 @@ def test_no_template_says_who_it_is_about(language: str, form: str, template: st
     said = text.subject + text.body
     for secret in (NHS_NUMBER, "nobody", "Ada", "84 %", "spo2", "None"):
         assert secret not in said
-    assert message().link in text.body
+    assert (message().link in text.body) is (template != rendering.TEST)
 
 
 def test_a_message_has_no_place_for_a_name_or_a_reading():
@@ -60,7 +60,7 @@ def test_every_severity_and_class_has_a_word_in_every_language(language, form, t
 def test_a_text_fits_into_one_and_is_made_of_letters_that_cost_one_each(language):
     """160 characters of the GSM alphabet; a longer or stranger text is sent and billed in parts."""
     for severity, kind in itertools.product(Severity, AlertClass):
-        for template in (rendering.WAITING, rendering.DELAYED):
+        for template in (rendering.WAITING, rendering.DELAYED, rendering.TEST):
             text = rendering.render(
                 message(language=language, template=template, severity=severity, alert_class=kind),
                 "sms",
