@@ -994,12 +994,9 @@ def _bits(scores: early_warning.Scores) -> IntArray:
 
 def _kept(rows: Rows) -> BoolArray:
     """Return which rows are remembered: plausible, no broker's copies, a number, in time."""
-    return np.asarray(
-        ((rows["flags"] & _NEVER_KEPT) == 0)
-        & np.isfinite(rows["value"])
-        & (rows["time"] > 0)
-        & (rows["time"] < _LAST_TIME)
-    )
+    time = np.ascontiguousarray(rows["time"])
+    kept = ((rows["flags"] & _NEVER_KEPT) == 0) & np.isfinite(rows["value"])
+    return np.asarray(kept & (time > 0) & (time < _LAST_TIME))
 
 
 def _reading(rules: Sequence[Compiled]) -> BoolArray:

@@ -106,7 +106,7 @@ class Phases:
     def __getitem__(self, key: tuple[IntArray | int, int]) -> NDArray[np.uint8]:
         slots, rule = key
         open_, slot = self._subjects.open, np.atleast_1d(slots)
-        at = np.flatnonzero(self._subjects.busy[slot, rule >> 3] & (1 << (rule & 7)))
+        at = (self._subjects.busy[:, rule >> 3][slot] & np.uint8(1 << (rule & 7))).nonzero()[0]
         out = np.zeros(slot.shape, dtype=np.uint8)
         if at.size:
             out[at] = open_.phase[open_.find(slot[at], rule)]
