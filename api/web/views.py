@@ -28,11 +28,13 @@ router = APIRouter()
 _TEMPLATES = Path(__file__).parent / "templates"
 _STATES = {
     "": "Everything not closed",
+    "mine": "Mine",
     "open": "Open: nobody has it yet",
     "acknowledged": "Acknowledged",
     "in_progress": "In progress",
     "closed": "Closed",
 }
+_MINE = "mine"
 _RANKS = {str(s): s.rank for s in model.Severity}
 _PAGE = 50
 _WAITS = (5, 10, 15, 30, 60, 120, 240, 480, 720, 1440, 4320, 10_080)
@@ -232,9 +234,11 @@ def queue(
     """Show what waits, emergencies first."""
     state = state if state in _STATES else ""
     last_event = hub.alerts.last_event_no()  # before the list, so that nothing falls between
+    mine_only = state == _MINE
     found, after = hub.alerts.queue(
-        team=_team(hub, who, team), state=state or None, limit=_PAGE, after=cursor
-    )
+        team=_team(hub, who, team), state=None if mine_only else state or None,
+        owner=who.username if mine_only else None, limit=_PAGE, after=cursor,
+    )  # fmt: skip
     mine = [a for a in found if hub.showing.may_see(who, a)]
     deps.seen(hub, who, "alerts.list", people=[a.person_no for a in mine if a.person_no])
     further = {"team": team, "state": state, "cursor": after} if after else None
@@ -262,7 +266,10 @@ def fragment(
 ) -> Response:
     """Return one card of the queue, or nothing where the alert isn't in this queue (any more)."""
     found = alert_routes.visible(hub, who, alert)
-    wanted = found.state == state if state else found.state is not model.State.CLOSED
+    if state == _MINE:
+        wanted = found.owner == who.username and found.state is not model.State.CLOSED
+    else:
+        wanted = found.state == state if state else found.state is not model.State.CLOSED
     if not wanted or (team and team != found.team and team not in found.told):
         return Response(status_code=204)
     deps.seen(hub, who, "alerts.list", people=[found.person_no])

@@ -269,6 +269,9 @@ def test_handing_over_putting_off_and_asking_more_people_work_without_script(
     with nurse(browser, hub, script=False) as page, hub.client("responder") as other:
         page.goto(f"{hub.url}/alerts/{alert}")
         page.get_by_role("button", name="Acknowledge: I have it").click()
+        page.goto(f"{hub.url}/?state=mine")
+        assert page.locator(f"#{alert}").is_visible()
+        page.goto(f"{hub.url}/alerts/{alert}")
         page.get_by_text("Hand it over").click()
         page.get_by_label("To whom").select_option("responder")
         page.get_by_role("button", name="Offer it").click()
