@@ -69,7 +69,7 @@ class _Entry:
     changed: bool = False
     events: list[model.Event] = field(default_factory=list)
     links: list[tuple[int, str, str, str]] = field(default_factory=list)
-    receipts: list[lifecycle.Receipt] = field(default_factory=list)
+    receipts: list[tuple[lifecycle.Receipt, str | None]] = field(default_factory=list)  # from whom
     steps: tuple[escalation.Due, ...] | None = None  # instead of those that are pending
 
 
@@ -145,7 +145,9 @@ class Ledger:
         entry.alert = change.alert
         entry.events.append(change.event)
         if change.receipt:
-            entry.receipts.append(change.receipt)
+            # who goes is a team of the hub; whoever is sent in words isn't told to a device
+            goes = change.event.detail.get("to") if change.event.kind == "set_out" else None
+            entry.receipts.append((change.receipt, goes))
         if change.steps is not None:
             entry.steps = change.steps
         self.counts[change.event.kind] = self.counts.get(change.event.kind, 0) + 1
@@ -215,10 +217,10 @@ class Ledger:
 
     def _receipts(self, entry: _Entry) -> None:
         name = self._db.execute(_TEAM_NAME, [entry.alert.team_no]).fetchone()
-        by = str(name[0]) if name else ""
+        own = str(name[0]) if name else ""
         sent = 0
-        for state in entry.receipts:
-            sent += self._db.execute(_RECEIPTS, [state, by, entry.alert.no]).rowcount
+        for state, by in entry.receipts:
+            sent += self._db.execute(_RECEIPTS, [state, by or own, entry.alert.no]).rowcount
         if sent:
             self._db.execute("NOTIFY ingest_outbox")
 

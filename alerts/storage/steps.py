@@ -158,7 +158,7 @@ class Steps:
                 return 0
             steps: dict[int, list[tuple[int, Due]]] = {}
             for no, alert_no, *rest in db.execute(_STEPS, [list(alerts), at]).fetchall():
-                steps.setdefault(alert_no, []).append((no, _due(rest)))
+                steps.setdefault(alert_no, []).append((no, rows.due(rest)))
             round_ = _Round(db, self._router, Ledger(db, self._responses), now=at)
             for no, mine in steps.items():
                 round_.take(alerts[no], mine)
@@ -244,14 +244,6 @@ class _Round:
 
 
 _NOTHING: Mapping[str, Any] = {}
-
-
-def _due(row: Sequence[Any]) -> Due:
-    kind, run, position, repetition, due_at, tell = row
-    return Due(
-        kind=Kind(kind), run=run, position=position, repetition=repetition, due_at=due_at,
-        tell=None if tell is None else Tell(tell),
-    )  # fmt: skip
 
 
 def _now(db: Connection, now: datetime | None) -> datetime:
