@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from alerts import model
 from alerts.measures import grouping
 from alerts.measures.grouping import By
-from alerts.measures.record import DISPOSITIONS, BoolArray, Moments, Record, moments
+from alerts.measures.record import DISPOSITIONS, IntArray, Moments, Record, moments
 from alerts.measures.table import Cell, Column, Table
 
 PERSON_DAYS: Final = np.dtype([
@@ -65,18 +65,22 @@ def table(
     placed = by in grouping.PLACED
     names = grouping.joined(by, groups.names, counts, days if placed else ())
     for group in (*names, grouping.ALL):
-        members = both.get(group, np.zeros(len(record), dtype=np.bool_))
-        decided = decisions[counts.get(group, np.zeros(len(decisions), dtype=np.bool_))]
+        members = both.get(group, grouping.NOBODY)
+        decided = decisions[counts.get(group, grouping.NOBODY)]
         mine = days.get(group, 0 if placed else days[grouping.ALL])
         head = (group,) if by else ()
-        rows.append((*head, grouping.ALL, grouping.ALL,
-                     *_row(record, found, members, mine, decided)))  # fmt: skip
-        for rule, severity in _pairs(record.alerts[members], decided):
-            among = members & (record.alerts["rule"] == rule)
-            among &= record.alerts["severity"] == severity
-            those = decided[(decided["rule"] == rule) & (decided["severity"] == severity)]
-            rows.append((*head, record.rules[rule], str(model.BY_RANK[severity]),
-                         *_row(record, found, among, mine, those)))  # fmt: skip
+        pairs: list[tuple[tuple[str, str], IntArray, NDArray[np.void]]] = [
+            ((grouping.ALL, grouping.ALL), members, decided)
+        ]
+        rule, severity = (record.alerts[name][members] for name in ("rule", "severity"))
+        for r, s in _pairs(record.alerts[members], decided):
+            those = decided[(decided["rule"] == r) & (decided["severity"] == s)]
+            named = record.rules[r], str(model.BY_RANK[s])
+            pairs.append((named, members[(rule == r) & (severity == s)], those))
+        rows += [
+            (*head, *named, *_row(record.take(some), found.take(some), mine, those))
+            for named, some, those in pairs
+        ]
     told = Table(columns=COLUMNS, rows=rows, notes=NOTES)
     if by == "severity":  # which each row says already
         return replace(told, rows=[(group, rule, *rest) for group, rule, _, *rest in rows],
@@ -96,16 +100,9 @@ def _days(record: Record, person_days: NDArray[np.void], by: By | None) -> list[
 
 def _decided(
     record: Record, decisions: NDArray[np.void], by: By | None
-) -> list[tuple[str, BoolArray]]:
+) -> list[tuple[str, IntArray]]:
     if by == "severity":
-        names = grouping.severities()
-        return [
-            *(
-                (names[int(n)], decisions["severity"] == n)
-                for n in np.unique(decisions["severity"])
-            ),
-            (grouping.ALL, np.ones(len(decisions), dtype=np.bool_)),
-        ]
+        return list(grouping.of_severities(decisions["severity"]).each())
     return list(grouping.of_places(decisions, record.names, by).each())
 
 
@@ -113,31 +110,35 @@ def _pairs(alerts: NDArray[np.void], decided: NDArray[np.void]) -> list[tuple[in
     """Return the pairs of rule and severity there are, most alerts first."""
     counts: dict[tuple[int, int], int] = {}
     for rows, each in ((alerts, 1), (decided, 0)):
-        pairs, n = np.unique(rows[["rule", "severity"]], return_counts=True)
-        for pair, count in zip(pairs.tolist(), n.tolist(), strict=True):
+        codes, n = np.unique(rows["rule"] * _RANKS + rows["severity"], return_counts=True)
+        for code, count in zip(codes.tolist(), n.tolist(), strict=True):
+            pair = divmod(code, _RANKS)
             counts[pair] = counts.get(pair, 0) + count * each
     return sorted(counts, key=lambda pair: (-counts[pair], pair))
 
 
+_RANKS: Final = 8  # more than there are severities
+
+
 def _row(
-    record: Record, found: Moments, among: BoolArray, person_days: int,
+    record: Record, found: Moments, person_days: int,
     decided: NDArray[np.void],
 ) -> tuple[Cell, ...]:  # fmt: skip
-    alerts = int(among.sum())
-    closed = int(np.sum(among & ~np.isnan(found.closed)))
+    alerts = len(record)
+    closed = int(np.sum(~np.isnan(found.closed)))
 
     def ended(disposition: str) -> int:
-        return int(np.sum(among & record.which("disposition", disposition, DISPOSITIONS)))
+        return int(np.sum(record.which("disposition", disposition, DISPOSITIONS)))
 
     false, faulty = ended("false_alarm"), ended("equipment_fault")
     nothing = ended("no_further_action")
-    unseen = among & ~np.isnan(found.over) & ~(found.answered <= found.over)
+    unseen = ~np.isnan(found.over) & ~(found.answered <= found.over)
     return (
         alerts, person_days, per_thousand(alerts, person_days), closed, false, faulty, nothing,
         round((false + nothing) / closed, 4) if closed else None,
-        int(found.presses[among].sum()), int(unseen.sum()), int(found.lapses[among].sum()),
-        round(int(record.alerts["pages"][among].sum()) / alerts, 3) if alerts else None,
-        round(int(found.told[among].sum()) / alerts, 3) if alerts else None,
+        int(found.presses.sum()), int(unseen.sum()), int(found.lapses.sum()),
+        round(int(record.alerts["pages"].sum()) / alerts, 3) if alerts else None,
+        round(int(found.told.sum()) / alerts, 3) if alerts else None,
         int(decided["count"][decided["shadow"] == 0].sum()),
         int(decided["count"][decided["shadow"] == 1].sum()),
     )  # fmt: skip

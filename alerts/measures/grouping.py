@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alerts import model
-from alerts.measures.record import BoolArray, IntArray, Record
+from alerts.measures.record import IntArray, Record
 
 By = Literal["team", "practice", "site", "area", "severity", "month"]
 BYS: Final[tuple[By, ...]] = get_args(By)
 PLACED: Final[tuple[By, ...]] = ("practice", "site", "area", "month")
 """Those that person-days belong to as well."""
+NOBODY: Final[IntArray] = np.empty(0, dtype=np.int64)
+"""The rows of a group that has none."""
 NONE: Final = "none"
 """What is in no group: an alert without a site, a person without a practice."""
 ALL: Final = "all"
@@ -28,11 +30,13 @@ class Groups:
     codes: IntArray  # shape (n,), places in ``names``
     names: tuple[str, ...]
 
-    def each(self) -> Iterator[tuple[str, BoolArray]]:
-        """Give each group's name and which rows are in it, and last the one of all rows."""
+    def each(self) -> Iterator[tuple[str, IntArray]]:
+        """Give each group's name and the places of its rows, and last those of all rows."""
+        order = np.argsort(self.codes, kind="stable")
+        ends = np.searchsorted(self.codes[order], np.arange(len(self.names) + 1))
         for n, name in enumerate(self.names):
-            yield name, np.asarray(self.codes == n)
-        yield ALL, np.ones(len(self.codes), dtype=np.bool_)
+            yield name, order[ends[n] : ends[n + 1]]
+        yield ALL, np.arange(len(self.codes))
 
 
 def of_alerts(record: Record, by: By | None) -> Groups:
@@ -40,7 +44,7 @@ def of_alerts(record: Record, by: By | None) -> Groups:
     if by is None:
         return Groups(codes=np.zeros(len(record), dtype=np.int64), names=())
     if by == "severity":
-        return _grouped(record.alerts["severity"], severities(), by)
+        return of_severities(record.alerts["severity"])
     if by == "month":
         return months(record.alerts["day"])
     return _grouped(record.alerts[by], record.names[by], by)
@@ -75,9 +79,9 @@ def months(days: NDArray[np.integer]) -> Groups:
     return Groups(codes=codes.astype(np.int64), names=tuple(str(m) for m in found))
 
 
-def severities() -> Mapping[int, str]:
-    """Return the severities by rank."""
-    return {rank: str(s) for rank, s in model.BY_RANK.items()}
+def of_severities(ranks: NDArray[np.integer]) -> Groups:
+    """Put rows into groups by the rank of their severity."""
+    return _grouped(ranks, {rank: str(s) for rank, s in model.BY_RANK.items()}, "severity")
 
 
 _WORST_FIRST: Final = tuple(str(s) for s in model.Severity)

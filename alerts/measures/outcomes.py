@@ -78,15 +78,15 @@ def table(period: Period, baseline: Period | None, *, by: By | None) -> Table:
     names = grouping.joined(by, groups.names, days if placed else (), then)
     rows: list[tuple[Cell, ...]] = []
     for group in (*names, grouping.ALL):
-        among = both.get(group, np.zeros(len(record), dtype=np.bool_))
+        among = both.get(group, grouping.NOBODY)
         mine = days.get(group, 0 if placed else days[grouping.ALL])
-        fallen = int(np.sum(among & fell))
+        fallen = int(fell[among].sum())
         other: tuple[int, int] | None = None
         if baseline is not None:
             key = grouping.ALL if by == "month" else group
             other = then.get(key, (0, 0))
         rows.append((
-            *((group,) if by else ()), *_row(record, found, among), fallen, mine,
+            *((group,) if by else ()), *_row(record.take(among), found.take(among)), fallen, mine,
             per_thousand(fallen, mine), *_against(fallen, mine, other),
         ))  # fmt: skip
     first = (Column(name=by),) if by else ()
@@ -105,27 +105,27 @@ def _rates(period: Period, by: By | None) -> dict[str, tuple[int, int]]:
     among = dict(grouping.of_alerts(period.record, by).each())
     return {
         name: (
-            int(np.sum(fell & among[name])) if name in among else 0,
+            int(fell[among[name]].sum()) if name in among else 0,
             days.get(name, 0 if placed else days[grouping.ALL]),
         )
         for name in (*among, *days)
     }
 
 
-def _row(record: Record, found: Moments, among: BoolArray) -> tuple[Cell, ...]:
+def _row(record: Record, found: Moments) -> tuple[Cell, ...]:
     def ended(*names: str, field: str = "disposition") -> int:
         listed = DISPOSITIONS if field == "disposition" else lifecycle.HOSPITAL
-        return int(sum(np.sum(among & record.which(field, name, listed)) for name in names))
+        return int(sum(np.sum(record.which(field, name, listed)) for name in names))
 
     conveyed = record.which("hospital", "conveyed", lifecycle.HOSPITAL)
     conveyed |= record.which("disposition", "fall_conveyed", DISPOSITIONS)
-    attended = among & ~np.isnan(found.arrived)
+    attended = ~np.isnan(found.arrived)
     home = int(np.sum(attended & ~conveyed))
     there = int(attended.sum())
     return (
-        int(among.sum()), int(np.sum(among & ~np.isnan(found.closed))),
+        len(record), int(np.sum(~np.isnan(found.closed))),
         *(ended(d) for d in DISPOSITIONS),
-        ended("avoided", field="hospital"), int(np.sum(among & conveyed)), there, home,
+        ended("avoided", field="hospital"), int(conveyed.sum()), there, home,
         there - home, round(home / there, 4) if there else None,
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ Events are the only source of when something happened. Times are Unix seconds, N
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
 import numpy as np
@@ -67,6 +67,10 @@ class Record:
         number = list(listed).index(name) if name in listed else -2
         return np.asarray(self.alerts[field] == number, dtype=np.bool_)
 
+    def take(self, rows: IntArray) -> Record:
+        """Return some of the alerts, without their events."""
+        return replace(self, alerts=self.alerts[rows], events=self.events[:0])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moments:
@@ -83,6 +87,10 @@ class Moments:
     presses: IntArray  # how often it was pressed again
     told: IntArray  # how many steps of its response were taken
     lapses: IntArray  # how often somebody took it on and nothing followed
+
+    def take(self, rows: IntArray) -> Moments:
+        """Return those of some of the alerts."""
+        return Moments(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 
 def moments(record: Record) -> Moments:

@@ -11,7 +11,7 @@ import numpy as np
 from alerts import model
 from alerts.measures import grouping
 from alerts.measures.grouping import By
-from alerts.measures.record import BoolArray, FloatArray, Moments, Record, moments
+from alerts.measures.record import BoolArray, FloatArray, IntArray, Moments, Record, moments
 from alerts.measures.table import Cell, Column, Table
 from alerts.policies.targets import MEASURES, Target
 
@@ -23,6 +23,10 @@ class Intervals:
     meant: BoolArray  # alerts it applies to, shape (n,)
     length: FloatArray  # [s], shape (n,); NaN: its end has not come
     waited: FloatArray  # how long it has lasted while its end can still come, NaN: it can't
+
+    def take(self, rows: IntArray) -> Intervals:
+        """Return that of some of the alerts."""
+        return Intervals(meant=self.meant[rows], length=self.length[rows], waited=self.waited[rows])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +59,11 @@ def intervals(record: Record, found: Moments, now: float) -> dict[str, Intervals
     sent = ~np.isnan(found.dispatched)
 
     def one(meant: BoolArray, begin: FloatArray, end: FloatArray) -> Intervals:
-        # a device's clock runs ahead, somebody is there before being sent: that took no time
-        length = np.maximum(end - begin, 0.0)
-        waited = np.where(open_ & np.isnan(end), np.maximum(now - begin, 0.0), np.nan)
+        # A device's clock runs ahead, somebody is there before being sent: that took no time.
+        # Sixty seconds are sixty: times of today are floats to a fifth of a microsecond.
+        length = np.maximum(np.round(end - begin, 6), 0.0)
+        waited = np.maximum(np.round(now - begin, 6), 0.0)
+        waited = np.where(open_ & np.isnan(end), waited, np.nan)
         return Intervals(meant=meant, length=length, waited=waited)
 
     return {
@@ -70,13 +76,13 @@ def intervals(record: Record, found: Moments, now: float) -> dict[str, Intervals
     }
 
 
-def judge(target: Target, found: Intervals, among: BoolArray) -> Judged:
-    """Hold a target against the intervals of some alerts.
+def judge(target: Target, found: Intervals) -> Judged:
+    """Hold a target against an interval of some alerts.
 
     What takes exactly as long as the target says is within it. What was never answered has
     missed it, once its time is over; before that it is undecided and in no share.
     """
-    meant = found.meant & among
+    meant = found.meant
     within = meant & (found.length <= target.within_s)
     undecided = meant & (found.waited <= target.within_s)
     decided = int(np.sum(meant & ~undecided))
@@ -115,24 +121,25 @@ def table(record: Record, *, by: By | None, targets: Sequence[Target], now: floa
     rows: list[tuple[Cell, ...]] = []
     for group, members in grouping.of_alerts(record, by).each():
         for severity in model.Severity:
-            among = members & (record.alerts["severity"] == severity.rank)
-            if not among.any():
+            rows_of = members[record.alerts["severity"][members] == severity.rank]
+            if not len(rows_of):
                 continue
             for measure in MEASURES:
-                counted = _counted(found[measure], among)
-                mine = [t for t in targets if t.measure == measure and severity in t.severities]
+                mine = found[measure].take(rows_of)
+                counted = _counted(mine)
+                aims = [t for t in targets if t.measure == measure and severity in t.severities]
                 rows.extend(
                     (*((group,) if by else ()), str(severity), measure, *counted,
-                     *_held(t, found[measure], among))
-                    for t in mine or (None,)
+                     *_held(t, mine))
+                    for t in aims or (None,)
                 )  # fmt: skip
     head = (Column(name=by),) if by else ()
     sources = tuple(f"{t.id}: {t.title}. {t.source}" for t in targets)
     return Table(columns=(*head, *COLUMNS), rows=rows, notes=(*NOTES, *sources))
 
 
-def _counted(found: Intervals, among: BoolArray) -> tuple[Cell, ...]:
-    meant = found.meant & among
+def _counted(found: Intervals) -> tuple[Cell, ...]:
+    meant = found.meant
     lengths = found.length[meant & ~np.isnan(found.length)]
     count, waiting = int(meant.sum()), int(np.sum(meant & ~np.isnan(found.waited)))
     p50, p90 = (
@@ -142,10 +149,10 @@ def _counted(found: Intervals, among: BoolArray) -> tuple[Cell, ...]:
     return count, len(lengths), waiting, count - len(lengths) - waiting, p50, p90
 
 
-def _held(target: Target | None, found: Intervals, among: BoolArray) -> tuple[Cell, ...]:
+def _held(target: Target | None, found: Intervals) -> tuple[Cell, ...]:
     if target is None:
         return (None,) * 7
-    judged = judge(target, found, among)
+    judged = judge(target, found)
     share = None if judged.share is None else round(judged.share, 4)
     met = None if judged.met is None else ("yes" if judged.met else "no")
     return (

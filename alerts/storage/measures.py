@@ -35,8 +35,7 @@ SELECT DISTINCT rule_id FROM alerts.alert WHERE raised_at >= %(after)s AND raise
 ORDER BY rule_id
 """
 _ALERTS = f"""
-SELECT a.no, extract(epoch FROM a.raised_at)::float8,
-    coalesce(extract(epoch FROM a.reading_at)::float8, 'NaN'),
+SELECT a.no, a.raised_at, coalesce(a.reading_at, 'infinity'),
     ((a.raised_at AT TIME ZONE {_LOCAL})::date - date '1970-01-01')::int4,
     (array_position(%(severities)s::text[], a.severity))::int2,
     (array_position(%(rules)s::text[], a.rule_id) - 1)::int4,
@@ -54,12 +53,11 @@ AND (a.raised_at AT TIME ZONE {_LOCAL})::date BETWEEN %(first)s AND %(last)s
 ORDER BY a.no
 """  # noqa: S608 - our own words
 _EVENTS = """
-SELECT e.alert_no, extract(epoch FROM e.at)::float8, k.n::int2,
+SELECT e.alert_no, e.at, k.n::int2,
     CASE WHEN k.n < 3 THEN
         coalesce(array_position(%(severities)s::text[], e.detail->>'severity'), 0) ELSE 0 END::int2,
-    CASE WHEN k.n = 0 THEN coalesce(
-        extract(epoch FROM (e.detail->>'reading_at')::timestamptz)::float8, 'NaN')
-        ELSE 'NaN' END
+    CASE WHEN k.n = 0 THEN coalesce((e.detail->>'reading_at')::timestamptz, 'infinity')
+        ELSE 'infinity' END
 FROM alerts.event e
 JOIN unnest(%(kinds)s::text[], %(numbers)s::int[]) AS k (kind, n) ON k.kind = e.kind
 WHERE e.alert_no BETWEEN %(lowest)s AND %(highest)s
@@ -167,6 +165,7 @@ _NAMES: Mapping[str, LiteralString] = {
 }
 _SEVERITIES = [str(model.BY_RANK[rank]) for rank in sorted(model.BY_RANK)]
 _CLASSES = tuple(str(c) for c in model.AlertClass)
+_ROOM = "SET LOCAL work_mem = '64MB'"  # to sort a month of alerts in memory
 _PATIENCE = "SET LOCAL statement_timeout = '5min'"
 
 
@@ -235,6 +234,8 @@ def rows(
 ) -> NDArray[np.void]:
     """Return the rows of a query as an array; its columns are of the dtype's types, none is null.
 
+    A float is a timestamptz, as Unix seconds; infinity is NaN.
+
     Raises
     ------
     ValueError
@@ -248,7 +249,8 @@ def rows(
     # field its length and its big-endian bytes, at the end a count of -1
     fields: list[tuple[str, str]] = [("", ">i2")]
     for name in dtype.names or ():
-        fields += [(f"length of {name}", ">i4"), (name, dtype[name].newbyteorder(">").str)]
+        kind = ">i8" if dtype[name].kind == "f" else dtype[name].newbyteorder(">").str
+        fields += [(f"length of {name}", ">i4"), (name, kind)]
     wire = np.dtype([(name or "fields", kind) for name, kind in fields])
     body = len(data) - _HEADER - _TRAILER
     if body % wire.itemsize:
@@ -258,11 +260,18 @@ def rows(
     for name in dtype.names or ():
         if not np.all(found[f"length of {name}"] == dtype[name].itemsize):
             raise ValueError(f"{name} has another width than it should, or is null")
-        out[name] = found[name]
+        out[name] = found[name] if dtype[name].kind != "f" else _seconds(found[name])
     return out
 
 
+def _seconds(instants: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return Unix seconds of instants as PostgreSQL keeps them: microseconds since 2000."""
+    infinite = instants == np.iinfo(np.int64).max
+    return np.where(infinite, np.nan, instants / 1e6 + _Y2K)
+
+
 _HEADER, _TRAILER = 19, 2
+_Y2K = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 
 
 def _record(db: Connection, first: date, last: date, *, rules: Sequence[str] = ()) -> Record:
@@ -289,6 +298,7 @@ def _steady(db: Connection) -> None:
     """Let every statement of the transaction see the same moment, and none change anything."""
     db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
     db.execute(_PATIENCE)
+    db.execute(_ROOM)
 
 
 def _around(first: date, last: date) -> dict[str, Any]:

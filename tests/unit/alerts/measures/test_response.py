@@ -25,7 +25,7 @@ MINUTE = targets.Target(
 def judged(*alerts: dict[str, Any], now: float = LATER, target: targets.Target = MINUTE):
     kept = record(*alerts)
     found = response.intervals(kept, moments(kept), now)[target.measure]
-    return response.judge(target, found, np.ones(len(kept), dtype=bool))
+    return response.judge(target, found)
 
 
 def row(table, **wanted: Any) -> dict[str, Any]:
@@ -36,6 +36,15 @@ def row(table, **wanted: Any) -> dict[str, Any]:
 def test_exactly_sixty_seconds_is_within_sixty_seconds() -> None:
     assert judged(alert(("acknowledged", 60.0))).within == 1
     assert judged(alert(("acknowledged", 60.01))).within == 0
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.123457, 0.3, 0.7, 0.999999])
+def test_sixty_seconds_are_sixty_at_any_fraction_of_a_second(fraction: float) -> None:
+    kept = record(alert(("acknowledged", 60.0 + fraction)))
+    kept.alerts["raised"] += fraction
+    kept.events["at"][0] += fraction
+    found = response.intervals(kept, moments(kept), LATER)["alert_to_answer"]
+    assert found.length.tolist() == [60.0]
 
 
 def test_what_nobody_ever_answered_has_missed_and_is_not_left_out() -> None:
