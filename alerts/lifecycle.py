@@ -155,6 +155,17 @@ def found_again(
     return _change(after, "changed", now=now, reason=reason, detail=said)
 
 
+def answered(alert: Alert, *, contact: int, going: bool, now: datetime) -> Change:
+    """Write down what one of the person's contacts answered; nobody is relieved by it.
+
+    The version doesn't move: a nurse who acts at that moment is not refused for it.
+    """
+    said = "is going" if going else "can't go"
+    detail = {"contact": contact, "going": going}
+    reason = f"contact {contact} {said}" if contact else f"a contact {said}"
+    return _change(alert, "contact_answered", now=now, reason=reason, detail=detail)
+
+
 def muted(alert: Alert, *, rule_id: str, reason: str, now: datetime) -> Change:
     """Note on an alert that it speaks for another rule too, which therefore raises none."""
     return _change(alert, "muted", now=now, reason=reason, detail={"rule": rule_id})

@@ -12,6 +12,8 @@ from alerts.state.subjects import Device, Home, Person
 from ingest.kernel.observation import Alarm, Rows
 
 Decide = Callable[[model.Alert], "lifecycle.Change | lifecycle.Refused"]
+Answered = Callable[[model.Alert, int], lifecycle.Change]
+"""Of an alert and a contact's place in ringing order, 0 where that contact is gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,14 @@ class AlertStore(Protocol):
         ------
         UnknownAlertError, StaleVersionError, TransitionRefusedError
         """
+        ...
+
+    def answer(self, delivery_no: int, decide: Answered, *, now: datetime) -> bool:
+        """Use up a contact's link and write down their answer; False where it was used before."""
+        ...
+
+    def can_be_answered(self, delivery_no: int) -> bool:
+        """Tell whether a contact's link still waits for an answer."""
         ...
 
     def open(self, alert: model.Alert, *, detail: Mapping[str, Any] | None = None) -> model.Alert:

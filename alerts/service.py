@@ -31,6 +31,21 @@ class Alerts:
         self._store = store
         self._clock = clock
 
+    # -- what contacts answer ---------------------------------------------------------------------
+
+    def answer(self, delivery_no: int, *, going: bool) -> bool:
+        """Take in whether a contact is going; False where their link has been used before."""
+        now = self._clock.now()
+        return self._store.answer(
+            delivery_no,
+            lambda a, rank: lifecycle.answered(a, contact=rank, going=going, now=now),
+            now=now,
+        )
+
+    def can_be_answered(self, delivery_no: int) -> bool:
+        """Tell whether a contact's link still waits for an answer."""
+        return self._store.can_be_answered(delivery_no)
+
     # -- reading ----------------------------------------------------------------------------------
 
     def queue(

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Query, Request
 
 from alerts import service
+from alerts.delivery import links
 from api import errors, reports, security, settings, showing, stream
 from api.storage import (
     accounts,
@@ -39,6 +40,7 @@ class Services:
     accounts: accounts.Accounts
     audit: audit.Audit
     alerts: service.Alerts
+    links: links.Links
     mutes: service.Mutes
     showing: showing.Showing
     feed: stream.Feed

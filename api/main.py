@@ -24,6 +24,7 @@ from starlette.staticfiles import StaticFiles
 
 from alerts import errors as alert_errors
 from alerts import service
+from alerts.delivery.links import Links
 from alerts.policies import responses, targets
 from alerts.rules import triggers
 from alerts.storage import alerts as alert_store
@@ -74,7 +75,7 @@ from api.storage import (
 from api.storage import (
     quarantine as quarantine_store,
 )
-from api.web import views
+from api.web import answer, views
 from ingest import telemetry
 from ingest.kernel import clock as clocks
 from ingest.kernel import errors as kernel_errors
@@ -147,6 +148,7 @@ def create_app(config: settings.ApiSettings, *, clock: clocks.Clock) -> FastAPI:
         app.include_router(router, prefix="/api/v1")
     app.include_router(health.router)
     app.include_router(views.router, include_in_schema=False)
+    app.include_router(answer.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     unguarded = [path for path, route in endpoints(app) if not guards(route)]
     if unguarded:
@@ -205,6 +207,7 @@ def running(config: settings.ApiSettings, *, clock: clocks.Clock) -> Iterator[de
             accounts=staff,
             audit=audit.Audit(pool),
             alerts=alerting,
+            links=Links(config.require_secret()),
             mutes=service.Mutes(store=mute_store.Mutes(pool), clock=clock),
             showing=shown,
             feed=feed,

@@ -33,7 +33,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/api/v1/auth/token", "/sign-in"})
 """Exact paths that need no token. Everything else does, known or not."""
-OPEN_PREFIX = "/static/"
+OPEN_PREFIXES = ("/static/", "/answer/")
+"""What lies below needs no token: files that are the same for all, and signed links of contacts."""
 METRICS_PATH = "/metrics"
 
 CONTENT_SECURITY_POLICY = (
@@ -277,7 +278,7 @@ class Gate:
 
     @staticmethod
     def _is_open(scope: Scope, path: str) -> bool:
-        if path in OPEN_PATHS or path.startswith(OPEN_PREFIX):
+        if path in OPEN_PATHS or path.startswith(OPEN_PREFIXES):
             return True
         return path == METRICS_PATH and bool(scope["state"]["from_here"])
 

@@ -12,7 +12,7 @@ from typing import Any, LiteralString
 
 from alerts import errors, escalation, lifecycle, model, ports, routing
 from alerts.policies import responses
-from alerts.storage import rows
+from alerts.storage import deliveries, rows
 from alerts.storage.ledger import Ledger
 from alerts.storage.routing import Router
 from ingest.kernel.clock import SystemClock
@@ -80,6 +80,14 @@ _BESIDE: Mapping[str, tuple[LiteralString, ...]] = {
     ),
 }
 """What the list of who was sent takes over from an event of a kind."""
+_ASKED = f"""
+SELECT {rows.ALERT_COLUMNS} FROM alerts.alert a
+WHERE a.no = (SELECT d.alert_no FROM alerts.delivery d WHERE d.no = %s) FOR UPDATE
+"""  # noqa: S608 - our own column names
+_RINGING_ORDER = "SELECT rank FROM ingest.contact WHERE no = %s"
+_UNANSWERED = """
+SELECT FROM alerts.delivery WHERE no = %s AND receiver_kind = 'contact' AND answered_at IS NULL
+"""
 _HISTORY = f"SELECT {rows.EVENT_COLUMNS} FROM alerts.event e WHERE e.alert_no = %s ORDER BY e.no"  # noqa: S608
 _AFTER = f"SELECT {rows.EVENT_COLUMNS} FROM alerts.event e WHERE e.no > %s ORDER BY e.no LIMIT %s"  # noqa: S608
 _LAST = "SELECT coalesce(max(no), 0) FROM alerts.event"
@@ -195,6 +203,28 @@ class AlertStore:
                 if (row := db.execute(_GET, [w.no]).fetchone()) is not None
             }
         return [after[w.no] for w in wishes]
+
+    def answer(self, delivery_no: int, decide: ports.Answered, *, now: datetime) -> bool:
+        """Use up a contact's link and write down their answer; False where it was used before."""
+        with store_errors(), self._pool.connection() as db, db.transaction():
+            row = db.execute(_ASKED, [delivery_no]).fetchone()
+            if row is None:
+                return False
+            current = rows.alert(row)  # the alert's lock before the delivery's, as everywhere
+            used = deliveries.answer(db, delivery_no, now=now)
+            if used is None:
+                return False
+            rank = db.execute(_RINGING_ORDER, [used[1]]).fetchone()
+            ledger = Ledger(db, self._responses)
+            ledger.take(current)
+            ledger.apply(decide(current, int(rank[0]) if rank else 0))
+            ledger.write()
+        return True
+
+    def can_be_answered(self, delivery_no: int) -> bool:
+        """Tell whether a contact's link still waits for an answer."""
+        with store_errors(), self._pool.connection() as db:
+            return db.execute(_UNANSWERED, [delivery_no]).fetchone() is not None
 
     def _decide(
         self, db: Connection, wish: ports.Wish, *, several: bool
