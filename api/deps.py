@@ -23,6 +23,7 @@ from api.storage import (
     health,
     organisation,
     quarantine,
+    rotas,
     timeline,
 )
 from ingest.kernel import clock as clocks
@@ -53,6 +54,7 @@ class Services:
     commissioning: commissioning.Commissioning
     organisation: organisation.Organisation
     reports: reports.Reports
+    rotas: rotas.Rotas
     health: health.Health
 
 

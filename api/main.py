@@ -53,6 +53,7 @@ from api.routes import (
     patients,
     quarantine,
     referrals,
+    rotas,
 )
 from api.routes import (
     reports as reports_route,
@@ -75,6 +76,9 @@ from api.storage import (
 from api.storage import (
     quarantine as quarantine_store,
 )
+from api.storage import (
+    rotas as rota_store,
+)
 from api.web import answer, views
 from ingest import telemetry
 from ingest.kernel import clock as clocks
@@ -93,6 +97,7 @@ _JSON = (
     mutes.router,
     observations.router,
     organisation.router,
+    rotas.router,
     patients.router,
     quarantine.router,
     referrals.router,
@@ -225,6 +230,7 @@ def running(config: settings.ApiSettings, *, clock: clocks.Clock) -> Iterator[de
                 secret=config.require_secret(),
                 clock=clock,
             ),
+            rotas=rota_store.Rotas(pool),
             health=health_store.Health(pool, url),
         )
 

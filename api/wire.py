@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
@@ -21,6 +22,12 @@ from ingest.kernel import conditions, nhs_number, vitals
 def rfc3339(moment: datetime) -> str:
     """Return a time as the API writes it: RFC 3339, UTC, milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _zone(name: str) -> str:
+    if name not in zoneinfo.available_timezones():
+        raise ValueError("no time zone such as Europe/London")
+    return name
 
 
 def _aware(moment: datetime) -> datetime:
@@ -67,6 +74,7 @@ Phone = Annotated[str, Field(pattern=r"^\+?[0-9 ()-]{3,30}$")]
 Version = Annotated[
     int, Field(ge=1, le=2**31 - 1, description="version of the alert you looked at")
 ]
+Timezone = Annotated[str, AfterValidator(_zone)]
 TeamKind = Literal[
     "district_nursing", "telecare_operator", "equipment", "rapid_response", "community_matron",
     "out_of_hours", "falls", "gp", "case_management", "social_care", "onsite_care",
@@ -1211,8 +1219,40 @@ class NewReferral(Wire):
 # -- the organisation
 
 
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday"]
+AlertClass = Literal[
+    "telecare", "safety", "clinical", "activity", "environment", "equipment", "referral", "carer",
+    "hub",
+]  # fmt: skip
+
+
+class Hours(Wire):
+    """Open from a clock time to another, on some days; over midnight where it ends no later."""
+
+    model_config = _example(
+        {"days": ["mon", "tue", "wed", "thu", "fri"], "from": "08:00", "to": "22:00"}
+    )
+
+    days: list[Day] = Field(min_length=1, description="holiday: instead of the weekday's hours")
+    start: Annotated[str, Field(alias="from", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+    end: Annotated[str, Field(alias="to", pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
+
+
+class Member(Wire):
+    """Somebody of a team."""
+
+    model_config = _example(
+        {"name": "Ann Example", "account": "ann", "profession": "nurse", "rank": 1}
+    )
+
+    name: Text
+    account: Text | None = None
+    profession: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")] | None = None
+    rank: int = Field(default=1, ge=1, le=10_000, description="in the order of being called")
+
+
 class Team(Wire):
-    """People who take alerts of one kind, for one area or for all."""
+    """People who take alerts of one kind: for a site, a cluster, an area, or everywhere."""
 
     model_config = _example(
         {
@@ -1221,6 +1261,10 @@ class Team(Wire):
             "kind": "district_nursing",
             "area": "north",
             "phone": "020 7946 0100",
+            "hours": [
+                {"days": ["mon", "tue", "wed", "thu", "fri"], "from": "08:00", "to": "22:00"}
+            ],
+            "holidays": "GB-ENG",
         }
     )
 
@@ -1229,6 +1273,80 @@ class Team(Wire):
     kind: TeamKind
     area: Slug | None = None
     phone: Phone | None = None
+    site: Slug | None = Field(default=None, description="the on-site team of one site")
+    cluster: Slug | None = None
+    professions: list[Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]] = []
+    classes: list[AlertClass] | None = Field(
+        default=None, description="what it takes; null: what is usual for its kind"
+    )
+    severities: list[Severity] | None = Field(default=None, description="null: all")
+    hours: list[Hours] = Field(default=[], description="empty: always open")
+    timezone: Timezone = "Europe/London"
+    holidays: Literal["GB-ENG", "GB-NIR", "GB-SCT", "GB-WLS"] | None = None
+    fallback: Slug | None = Field(default=None, description="the team that stands in")
+    capacity: int | None = Field(default=None, ge=1, le=10_000)
+    members: list[Member] | None = Field(
+        default=None, description="all of them; left out when changing a team: they stay"
+    )
+
+
+class NewShift(Wire):
+    """A time that a member of a team works, can be called, or is away."""
+
+    model_config = _example(
+        {
+            "team": "district-nurses-north",
+            "member": "Ann Example",
+            "from": "2026-07-22T07:00:00Z",
+            "to": "2026-07-22T15:00:00Z",
+            "duty": "duty",
+        }
+    )
+
+    team: Slug
+    member: Text
+    start: Annotated[Time, Field(alias="from")]
+    end: Annotated[Time, Field(alias="to")]
+    duty: Literal["duty", "on_call", "leave"] = "duty"
+    instead_of: str | None = Field(
+        default=None, description="the id of a colleague's shift that this one takes over"
+    )
+
+    @model_validator(mode="after")
+    def _ends_later(self) -> Self:
+        if self.start >= self.end:
+            raise ValueError("to must be after from")
+        return self
+
+
+class Shift(NewShift):
+    """A shift of a rota."""
+
+    model_config = _example(
+        {
+            "id": "shift_4",
+            "team": "district-nurses-north",
+            "member": "Ben Example",
+            "from": "2026-07-22T11:00:00Z",
+            "to": "2026-07-22T15:00:00Z",
+            "duty": "duty",
+            "instead_of": "shift_3",
+        }
+    )
+
+    id: str
+
+
+class Policy(Wire):
+    """A policy in force, as its file says it; changed by whoever deploys the hub."""
+
+    id: str
+    version: str
+    title: str
+    approver: str
+    review_by: date
+    source: str
+    text: str
 
 
 class Area(Wire):

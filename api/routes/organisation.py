@@ -1,14 +1,20 @@
-"""Teams, areas, practices, sites; rotas and policies say that they come later."""
+"""Teams with their members, areas, practices, sites, and the policies in force."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import NoReturn
 
 from fastapi import APIRouter
 
+from alerts.policies import shelf
 from api import deps, errors, wire
 from api.storage import organisation
 
+_AS_IS = {
+    "id", "name", "kind", "area", "site", "phone", "cluster", "professions", "classes",
+    "severities", "timezone", "holidays", "fallback", "capacity",
+}  # fmt: skip
 router = APIRouter(tags=["organisation"])
 
 
@@ -76,9 +82,15 @@ def _later(path: str, method: str) -> None:
     )
 
 
-for _path in ("/rotas", "/policies"):
-    for _method in ("GET", "POST", "PUT"):
-        _later(_path, _method)
+@router.get("/policies", summary="Policies in force")
+def policies(hub: deps.Hub, who: deps.TeamReader) -> wire.Page[wire.Policy]:
+    """Return where alerts go and how they are answered: read-only, with version and source."""
+    folder = hub.settings.alerts_policies_dir
+    return wire.Page(items=[wire.Policy(**p) for p in shelf.policies(folder)])
+
+
+for _method in ("POST", "PUT"):
+    _later("/policies", _method)
 for _path in ("/areas", "/practices", "/sites"):
     for _method in ("POST", "PUT"):
         _later(_path, _method)
@@ -87,7 +99,11 @@ for _path in ("/areas", "/practices", "/sites"):
 def _put(hub: deps.Services, by: str, body: wire.Team, *, new: bool) -> wire.Team:
     kept = hub.organisation.put_team(
         organisation.Team(
-            id=body.id, name=body.name, kind=body.kind, area=body.area, phone=body.phone
+            **body.model_dump(include=_AS_IS),
+            hours=[h.model_dump(by_alias=True) for h in body.hours],
+            members=None
+            if body.members is None
+            else tuple(organisation.Member(**m.model_dump()) for m in body.members),
         ),
         new=new,
     )
@@ -103,5 +119,7 @@ def _put(hub: deps.Services, by: str, body: wire.Team, *, new: bool) -> wire.Tea
 def _team(team: organisation.Team) -> wire.Team:
     # not checked again: what an import left in the register is shown as it is
     return wire.Team.model_construct(
-        id=team.id, name=team.name, kind=team.kind, area=team.area, phone=team.phone
+        **{key: getattr(team, key) for key in _AS_IS},
+        hours=[wire.Hours.model_construct(**hours) for hours in team.hours],
+        members=[wire.Member.model_construct(**asdict(m)) for m in team.members or ()],
     )

@@ -23,7 +23,7 @@ PROBLEM = "application/problem+json"
         ("GET", "/api/v1/patients?cursor=made-up", None, 400),
         ("POST", "/api/v1/patients/search", {"nhs_number": "9434765918"}, 422),
         ("POST", "/api/v1/patients/search", {}, 422),
-        ("GET", "/api/v1/rotas", None, 501),
+        ("PUT", "/api/v1/policies", None, 501),
         ("POST", "/api/v1/alerts/alert_1/dispatch", None, 422),
     ],
 )
