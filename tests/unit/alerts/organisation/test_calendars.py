@@ -129,6 +129,15 @@ def test_what_closes_in_the_hour_that_comes_twice_closes_at_its_second_passing()
     assert not calendars.is_open(late, second)
 
 
+def test_what_opens_in_the_hour_that_comes_twice_opens_at_its_first_passing() -> None:
+    early = calendars.parse(
+        [{"days": ["sun"], "from": "01:30", "to": "09:00"}], "Europe/London", None
+    )
+    first = local("2026-10-25T01:30", fold=0)
+    assert not calendars.is_open(early, first - SECOND)
+    assert calendars.is_open(early, first)
+
+
 @pytest.mark.parametrize("until", ["01:00", "01:30", "02:00"])
 def test_teams_that_follow_one_another_leave_no_gap_in_either_night(until: str) -> None:
     every = [*WEEKDAYS, "sat", "sun"]
