@@ -317,7 +317,8 @@ class Begins:
 
     def whose(self, rows: IntArray) -> IntArray:
         """Return the slot that each of some rows is of."""
-        return self._begin[: self._count + 1].searchsorted(rows, side="right") - 1
+        wanted = np.asarray(rows, dtype=np.int32)  # of another type all of the look-up is copied
+        return self._begin[: self._count + 1].searchsorted(wanted, side="right") - 1
 
     def slots(self) -> IntArray:
         """Return the slot of every row."""
