@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from alerts import explain, model, plan, reader
+from alerts import explain, model, plan, ports, reader
 from alerts.rules import registry
 from alerts.storage.alerts import AlertStore
 from alerts.storage.readings import ReadingLog
@@ -575,9 +575,7 @@ def test_an_alert_is_explained_from_its_numbers_and_decided_the_same(
         session.round()
     with open_pool(here.url, name="test", most=1) as pool:
         store = AlertStore(pool)
-        found, _ = store.queue(
-            team=None, state=None, severity=None, person_no=None, limit=10, after=None
-        )
+        found, _ = store.queue(ports.Wanted(limit=10))
         assert {a.rule_id for a in found} == {"news2", "limits.spo2", "limits.heart_rate"} - (
             {"limits.heart_rate"}
         )
