@@ -327,6 +327,11 @@ _DOINGS: dict[str, Doing] = {
         a, by=by, whom="w", outcome="no_answer", note=None, now=t
     ),
     "dispatch": lambda a, t, by: lifecycle.dispatch(a, by=by, to="rr", note=None, now=t),
+    "send": lambda a, t, by: lifecycle.dispatch(a, by=by, to="R", team="rr", note=None, now=t),
+    "set_out": lambda a, t, by: lifecycle.set_out(a, by=by, to="R", sending=1, note=None, now=t),
+    "turn_down": lambda a, t, by: lifecycle.turn_down(
+        a, by=by, to="R", sending=1, position=1, note=None, now=t
+    ),
     "arrive": lambda a, t, by: lifecycle.arrive(a, by=by, note=None, now=t),
     "escalate": lambda a, t, by: lifecycle.escalate(a, by=by, position=1, note=None, now=t),
 }
