@@ -270,3 +270,23 @@ def test_steps_that_should_have_been_taken_are_counted(scene: Scene, steps: Step
 def test_the_database_s_clock_is_used_where_none_is_given(scene: Scene, steps: Steps) -> None:
     scene.open(Severity.EMERGENCY, raised_at=datetime.now(UTC) - timedelta(seconds=61))
     assert steps.tick() == 2
+
+
+@pytest.mark.parametrize(
+    "night", [datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC)]
+)
+def test_the_nights_when_the_clocks_change_are_nights_like_others(
+    scene: Scene, night: datetime
+) -> None:
+    scene.clock.set(night + timedelta(minutes=55))  # five minutes before they change
+    alert = scene.open(Severity.EMERGENCY)
+    for _ in range(66):
+        scene.tick(10.0)
+    with homes.connect(scene.here.url) as db:
+        late = db.execute(
+            "SELECT max(extract(epoch FROM done_at - due_at)) FROM alerts.step"
+            " WHERE alert_no = %s AND state = 'done'", [alert.no]
+        ).fetchone()  # fmt: skip
+    assert scene.told(alert)[-1] == "last_resort"
+    assert late is not None
+    assert late[0] <= 10

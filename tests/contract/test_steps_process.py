@@ -20,6 +20,7 @@ import pytest
 from alerts.model import Severity
 from alerts.policies import responses
 from alerts.storage.alerts import AlertStore
+from api.embedded.postgres import EmbeddedPostgres
 from ingest.storage.pool import open_pool
 from tests.contract import homes
 from tests.contract.homes import Homes
@@ -153,3 +154,22 @@ def test_a_paused_worker_and_a_database_that_cuts_it_off_are_late_and_not_silent
     waiting.until(lambda: whole(roles, 5), "every chain came to its end", timeout=40)
     each_step_once(roles, 5)
     assert process.poll() is None
+
+
+def test_a_database_that_is_killed_and_comes_back_loses_no_step(
+    own_postgres: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    here = Homes.make(own_postgres.dsn)
+    roles = Roles(own_postgres.dsn, tmp_path / "policies")
+    try:
+        roles.start()
+        roles.raise_(here, 5)
+        waiting.until(lambda: len(roles.told()) == 5, "the teams were told", timeout=30)
+        own_postgres.kill()
+        time.sleep(3.0)  # on call and rapid response fall due meanwhile
+        own_postgres.start()
+        waiting.until(lambda: whole(roles, 5), "every chain came to its end", timeout=60)
+        each_step_once(roles, 5)
+    finally:
+        for process in list(roles.running):
+            roles.kill(process)
