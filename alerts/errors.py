@@ -25,6 +25,14 @@ class MuteRefusedError(AlertsError):
     """Nobody can be muted like that: {reason}."""
 
 
+class WardRefusedError(AlertsError):
+    """It can't be done on the ward: {reason}."""
+
+
+class UnknownEpisodeError(AlertsError):
+    """There is no ward episode {no}."""
+
+
 class LostCursorError(errors.RecoverableError):
     """Another process has read on: forget this memory and load it again."""
 

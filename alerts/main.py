@@ -32,6 +32,7 @@ from alerts.storage.signals import Signals
 from alerts.storage.steps import Steps
 from alerts.storage.test_calls import MonthlyTests
 from alerts.storage.upkeep import Upkeep
+from alerts.storage.wards import Wards
 from ingest import telemetry
 from ingest.kernel.clock import Clock, SystemClock
 from ingest.storage.pool import Pool, open_pool
@@ -83,7 +84,7 @@ class Alerts:
                 policies=s.alerts_policies_dir,
             )
             roots, check, tests = self._roots(pool), self._selfcheck(pool), self._tests(pool)
-            counts = Measures(pool)
+            counts, stays = Measures(pool), Wards(pool)
             pool = open_pool(url, name="alerts steps", most=2)
             stack.callback(pool.close)
             router = Router(
@@ -100,6 +101,7 @@ class Alerts:
             ticker.every(
                 s.alerts_health_every_s, lambda: self._channels(upkeep, deliveries), name="channels"
             )
+            ticker.every(s.alerts_wards_every_s, self._wards(stays), name="wards", at_start=True)
             ticker.every(
                 s.alerts_person_days_every_s, lambda: counts.count_today(now=self._clock.now()),
                 name="person_days", at_start=True,
@@ -185,6 +187,13 @@ class Alerts:
         if url := s.chain_root_url.get_secret_value():
             places["url"] = outside.RootUrl(url)
         return Roots(pool, places=places, every_s=s.alerts_root_every_s, clock=self._clock)
+
+    def _wards(self, stays: Wards) -> Callable[[], object]:
+        s = self._settings
+        router = Router(
+            age_s=s.alerts_teams_age_s, clock=self._clock, policies=s.alerts_policies_dir
+        )
+        return lambda: stays.tick(router=router, now=self._clock.now(), answers=self._answers)
 
     def _selfcheck(self, pool: Pool) -> SelfCheck:
         s = self._settings

@@ -59,6 +59,7 @@ class AlertsSettings(settings.HubSettings):
     alerts_retire_every_s: float = 20.0
     alerts_partitions_every_s: float = 3_600.0
     alerts_retention_every_s: float = 3_600.0
+    alerts_wards_every_s: float = 300.0  # whose time on a ward ends, who is to be followed up
     alerts_person_days_every_s: float = 3_600.0  # who was heard of today, for measures
 
     alerts_root_every_s: float = 3_300.0  # so that each hour has one, also after a restart

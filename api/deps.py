@@ -14,6 +14,7 @@ from fastapi import Depends, Query, Request
 
 from alerts import service
 from alerts.delivery import links
+from alerts.storage.wards import Wards
 from api import errors, reports, security, settings, showing, stream
 from api.storage import (
     accounts,
@@ -55,6 +56,7 @@ class Services:
     organisation: organisation.Organisation
     reports: reports.Reports
     rotas: rotas.Rotas
+    wards: Wards
     health: health.Health
 
 
@@ -118,6 +120,7 @@ TeamReader = Annotated[security.Principal, Depends(Allow(_P.TEAMS_READ))]
 TeamWriter = Annotated[security.Principal, Depends(Allow(_P.TEAMS_WRITE))]
 MetricsReader = Annotated[security.Principal, Depends(Allow(_P.METRICS_READ))]
 AuditReader = Annotated[security.Principal, Depends(Allow(_P.AUDIT_READ))]
+PlanWriter = Annotated[security.Principal, Depends(Allow(_P.PLAN_WRITE))]
 ReportReader = Annotated[security.Principal, Depends(Allow(_P.REPORTS_READ))]
 
 Limit = Annotated[int, Query(ge=1, le=500, description="how many at most")]

@@ -30,6 +30,7 @@ from alerts.rules import triggers
 from alerts.storage import alerts as alert_store
 from alerts.storage import mutes as mute_store
 from alerts.storage.measures import Measures
+from alerts.storage.wards import Wards
 from api import (
     deps,
     errors,
@@ -54,6 +55,7 @@ from api.routes import (
     quarantine,
     referrals,
     rotas,
+    wards,
 )
 from api.routes import (
     reports as reports_route,
@@ -102,6 +104,7 @@ _JSON = (
     quarantine.router,
     referrals.router,
     reports_route.router,
+    wards.router,
 )
 _DESCRIPTION = """
 Readings, alerts and people of a telehealth and telecare hub. **Not a certified medical device.**
@@ -224,6 +227,7 @@ def running(config: settings.ApiSettings, *, clock: clocks.Clock) -> Iterator[de
             device_tests=device_tests.DeviceTests(pool),
             commissioning=commissioning.Commissioning(pool),
             organisation=known,
+            wards=Wards(pool),
             reports=reports.Reports(
                 Measures(pool),
                 targets=targets.load(config.alerts_policies_dir),
@@ -339,6 +343,8 @@ _TOLD: dict[type[Exception], Callable[[Any], tuple[dict[str, Any], dict[str, str
         {},
     ),
     alert_errors.UnknownAlertError: lambda _: _declared(errors.NotFoundError(what="alert")),
+    alert_errors.UnknownEpisodeError: lambda _: _declared(errors.NotFoundError(what="episode")),
+    alert_errors.WardRefusedError: lambda e: _declared(errors.InvalidError(what=str(e)[:-1])),
     alert_errors.MuteRefusedError: lambda e: _declared(errors.InvalidError(what=str(e)[:-1])),
     alert_errors.TransitionRefusedError: lambda e: _declared(
         errors.TransitionRefusedError(reason=str(e.data.get("reason", "")))

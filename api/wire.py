@@ -1188,6 +1188,60 @@ class Mute(Wire):
     ended_at: Time | None
 
 
+class NewWardEpisode(Wire):
+    """Somebody who is admitted to a virtual ward."""
+
+    model_config = _example(
+        {
+            "patient": "person_17",
+            "ward": "respiratory",
+            "team": "virtual-ward-north",
+            "reason": "COPD exacerbation, home from hospital",
+        }
+    )
+
+    patient: str
+    ward: Text
+    team: Slug | None = Field(default=None, description="takes the patient's alerts")
+    reason: LongText
+    expires_at: Time | None = Field(default=None, description="by default, and at most, six weeks")
+
+
+class WardExtension(Wire):
+    """Until when an episode goes on, and why."""
+
+    model_config = _example({"until": "2026-03-01T12:00:00Z", "reason": "still on oxygen"})
+
+    until: Time
+    reason: LongText
+
+
+class WardDischarge(Wire):
+    """What came of an episode, and when to look again."""
+
+    model_config = _example({"outcome": "recovered", "follow_up_at": "2026-03-15T09:00:00Z"})
+
+    outcome: Literal["recovered", "other_service", "care_home", "hospital", "died", "left", "other"]
+    follow_up_at: Time | None = None
+
+
+class WardEpisode(Wire):
+    """One person's time on a virtual ward. It goes on until somebody discharges."""
+
+    id: str
+    patient: str
+    ward: str
+    team: str | None
+    admitted_at: Time
+    admitted_by: str
+    reason: str
+    expires_at: Time
+    discharged_at: Time | None
+    discharged_by: str | None
+    outcome: str | None
+    follow_up_at: Time | None
+
+
 class NewReferral(Wire):
     """An alert from a person: a carer, a GP, an ambulance crew, a phone call."""
 

@@ -35,7 +35,9 @@ SELECT p.no, p.home_no, s.no, s.id, s.area_no, s.council_area_no, r.id, r.cluste
     p.place_of_care, (
         SELECT coalesce(jsonb_agg(jsonb_build_array(c.role, coalesce(c.team_no, m.team_no))
             ORDER BY c.no, m.no), '[]')
-        FROM alerts.caseload c
+        FROM (SELECT no, person_no, role, team_no, account FROM alerts.caseload
+            UNION ALL SELECT e.no, e.person_no, 'virtual_ward', e.team_no, NULL
+            FROM alerts.ward_episode e WHERE e.discharged_at IS NULL) c
         LEFT JOIN alerts.member m ON c.team_no IS NULL AND m.account = c.account
         WHERE c.person_no = p.no AND coalesce(c.team_no, m.team_no) IS NOT NULL)
 FROM ingest.person p JOIN ingest.home h ON h.no = p.home_no JOIN ingest.site s ON s.no = h.site_no

@@ -12,7 +12,7 @@ AlertNo = NewType("AlertNo", int)
 
 Kind = Literal[
     "person", "home", "device", "site", "alert", "event", "quarantine", "account", "team",
-    "command", "mute", "dispatch", "shift",
+    "command", "mute", "dispatch", "shift", "ward",
 ]  # fmt: skip
 
 
