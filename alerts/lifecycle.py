@@ -33,6 +33,7 @@ OUTCOMES: Final = ("reached", "no_answer", "line_busy", "refused", "message_left
 """What came of ringing somebody."""
 HOSPITAL: Final = ("avoided", "conveyed", "not_applicable")
 _FALL: Final = "fall"
+_NO_OFFER: Final[Mapping[str, Any]] = {"offered_to": None, "offered_until": None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,8 +232,8 @@ def lapse(alert: Alert, due: Due, judged: escalation.Judged, *, now: datetime) -
 def _too_late(alert: Alert, kind: str, said: str, *, now: datetime) -> Change:
     """Open it again without a page, on top of the queue."""
     after = replace(
-        alert, state=State.OPEN, owner=None, offered_to=None, acknowledged_until=None,
-        snoozed_until=None, stale=True, version=alert.version + 1,
+        alert, state=State.OPEN, owner=None, acknowledged_until=None, snoozed_until=None,
+        stale=True, version=alert.version + 1, **_NO_OFFER,
     )  # fmt: skip
     wait = escalation.thawed(alert.chain).steps[-1].repeat_s or 0.0
     again = escalation.watch(
@@ -301,15 +302,11 @@ def offer(alert: Alert, *, by: str, to: str, note: str | None, now: datetime) ->
         return Refused(reason=f"it is {alert.owner}'s to hand over")
     if to == alert.owner:
         return Refused(reason=f"it is {to}'s already")
-    response = escalation.thawed(alert.chain)
-    after = replace(alert, offered_to=to, version=alert.version + 1)
-    ends = escalation.watch(
-        Kind.OFFER_ENDS, run=after.pages, version=after.version,
-        due_at=now + timedelta(seconds=response.offer_s),
-    )  # fmt: skip
+    until = now + timedelta(seconds=escalation.thawed(alert.chain).offer_s)
+    after = replace(alert, offered_to=to, offered_until=until, version=alert.version + 1)
     return _change(
         after, "handover_offered", now=now, by=by, reason=note, detail={"to": to},
-        steps=(*_watched(after, now), ends),
+        steps=(*_watched(after, now), *_offered(after)),
     )  # fmt: skip
 
 
@@ -352,7 +349,7 @@ def snooze(
     if not (reason or "").strip():
         return Refused(reason="putting it off needs a reason")
     hold = escalation.Hold(until=until, reason=(reason or "").strip())
-    after = replace(alert, owner=alert.owner or by, offered_to=None)
+    after = replace(alert, owner=alert.owner or by, **_NO_OFFER)
     if after.state is State.OPEN:
         after = replace(after, state=State.ACKNOWLEDGED)
     return _held(
@@ -494,6 +491,7 @@ def close(
         acknowledged_until=None,
         snoozed_until=None,
         offered_to=None,
+        offered_until=None,
         stale=False,
         version=alert.version + 1,
     )
@@ -521,8 +519,8 @@ def _page(
 ) -> Change:  # fmt: skip
     """Ask the team: nobody owns it, and its chain begins."""
     after = replace(
-        alert, state=State.OPEN, owner=None, offered_to=None, acknowledged_until=None,
-        snoozed_until=None, stale=False,
+        alert, state=State.OPEN, owner=None, acknowledged_until=None, snoozed_until=None,
+        stale=False, **_NO_OFFER,
     )  # fmt: skip
     steps = escalation.begin(
         escalation.thawed(after.chain), run=after.pages, now=now, position=position
@@ -566,8 +564,8 @@ def _taken(
     state = alert.state if alert.state is State.IN_PROGRESS else State.ACKNOWLEDGED
     stands = response.acknowledged_s
     after = replace(
-        alert, state=state, owner=owner, offered_to=None, snoozed_until=None, stale=False,
-        acknowledged_until=now + timedelta(seconds=stands), version=alert.version + 1,
+        alert, state=state, owner=owner, snoozed_until=None, stale=False,
+        acknowledged_until=now + timedelta(seconds=stands), version=alert.version + 1, **_NO_OFFER,
     )  # fmt: skip
     return _change(
         after, kind, now=now, by=by, reason=reason, receipt=receipt, detail=detail,
@@ -591,7 +589,7 @@ def _went_on(
     )  # fmt: skip
     return _change(
         after, kind, now=now, by=by, reason=reason, detail=detail, receipt=receipt,
-        steps=(*_watched(after, now), *_offered(after, now)),
+        steps=(*_watched(after, now), *_offered(after)),
     )  # fmt: skip
 
 
@@ -605,17 +603,16 @@ def _watched(alert: Alert, now: datetime) -> tuple[Due, ...]:
     return (escalation.watch(kind, run=alert.pages, version=alert.version, due_at=due_at),)
 
 
-def _offered(alert: Alert, now: datetime) -> tuple[Due, ...]:
-    if alert.offered_to is None:
+def _offered(alert: Alert) -> tuple[Due, ...]:
+    """Return the step at which an offer ends, however much its owner does meanwhile."""
+    if alert.offered_until is None:
         return ()
-    due_at = now + timedelta(seconds=escalation.thawed(alert.chain).offer_s)
-    return (
-        escalation.watch(Kind.OFFER_ENDS, run=alert.pages, version=alert.version, due_at=due_at),
-    )
+    ends = alert.offered_until
+    return (escalation.watch(Kind.OFFER_ENDS, run=alert.pages, version=alert.version, due_at=ends),)
 
 
 def _offer_over(alert: Alert, reason: str, *, now: datetime, by: str | None = None) -> Change:
-    after = replace(alert, offered_to=None, version=alert.version + 1)
+    after = replace(alert, **_NO_OFFER, version=alert.version + 1)
     return _change(
         after, "handover_ended", now=now, by=by, reason=reason, steps=_watched(after, now)
     )

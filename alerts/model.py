@@ -152,6 +152,7 @@ class Alert:
     acknowledged_until: datetime | None = None  # open again then, unless somebody goes on
     snoozed_until: datetime | None = None
     offered_to: str | None = None  # the account that a handover waits for
+    offered_until: datetime | None = None
     stale: bool = False  # a step came too late to page anybody
     outcome: Mapping[str, Any] = field(default_factory=dict)  # said on closing
     told_teams: tuple[int, ...] = ()  # teams on whose queue it is beside its own

@@ -22,16 +22,17 @@ _INSERT = """
 INSERT INTO alerts.alert (episode, source, rule_id, rule_version, severity, title, reason, evidence,
     person_no, dwelling_no, device_no, site, raised_at, reading_at, late, state, condition, team_no,
     routed_because, owner, next_step_at, pages, disposition, version, alert_class, response, chain,
-    acknowledged_until, snoozed_until, offered_to, stale, outcome)
+    acknowledged_until, snoozed_until, offered_to, offered_until, stale, outcome)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
-    %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 RETURNING no
 """
 _UPDATE = """
 UPDATE alerts.alert SET severity = %s, title = %s, reason = %s, evidence = %s, reading_at = %s,
     late = %s, state = %s, condition = %s, team_no = %s, routed_because = %s, owner = %s,
     next_step_at = %s, pages = %s, disposition = %s, version = %s, response = %s, chain = %s,
-    acknowledged_until = %s, snoozed_until = %s, offered_to = %s, stale = %s, outcome = %s
+    acknowledged_until = %s, snoozed_until = %s, offered_to = %s, offered_until = %s, stale = %s,
+    outcome = %s
 WHERE no = %s
 """
 _STOP = """
@@ -255,7 +256,7 @@ def _update_row(a: model.Alert) -> tuple[Any, ...]:
 def _response(a: model.Alert) -> tuple[Any, ...]:
     return (
         a.response, _json(a.chain), a.acknowledged_until, a.snoozed_until, a.offered_to,
-        a.stale, _json(a.outcome),
+        a.offered_until,        a.stale, _json(a.outcome),
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ ALERT_COLUMNS: LiteralString = (
     " a.evidence, a.person_no, a.dwelling_no, a.device_no, a.site, a.raised_at, a.reading_at,"
     " a.late, a.state, a.condition, a.team_no, a.routed_because, a.owner, a.next_step_at, a.pages,"
     " a.disposition, a.version, a.alert_class, a.response, a.chain, a.acknowledged_until,"
-    " a.snoozed_until, a.offered_to, a.stale, a.outcome, a.told_teams"
+    " a.snoozed_until, a.offered_to, a.offered_until, a.stale, a.outcome, a.told_teams"
 )
 TEAMS: LiteralString = (
     "t.id, t.name,"
@@ -68,9 +68,10 @@ def alert(row: tuple[Any, ...]) -> model.Alert:
         acknowledged_until=row[28],
         snoozed_until=row[29],
         offered_to=row[30],
-        stale=row[31],
-        outcome=row[32],
-        told_teams=tuple(row[33]),
+        offered_until=row[31],
+        stale=row[32],
+        outcome=row[33],
+        told_teams=tuple(row[34]),
         team=team,
         team_name=team_name,
         told=tuple(told),

@@ -11,5 +11,6 @@ ALTER TABLE alerts.alert
     ADD COLUMN acknowledged_until timestamptz,      -- it is open again then unless somebody goes on
     ADD COLUMN snoozed_until timestamptz,
     ADD COLUMN offered_to text,                     -- account that a handover waits for
+    ADD COLUMN offered_until timestamptz,
     ADD COLUMN stale boolean NOT NULL DEFAULT false, -- a step came too late to page; it goes on top
     ADD COLUMN outcome jsonb NOT NULL DEFAULT '{}'; -- what was said on closing, beside disposition

@@ -190,6 +190,15 @@ def test_a_handover_stays_with_whom_it_was_until_it_is_accepted() -> None:
     assert lifecycle.lapse(over.alert, ends, on_time, now=ends.due_at) is None
 
 
+def test_an_offer_ends_when_it_was_to_whatever_its_owner_does_meanwhile() -> None:
+    offered = did(lifecycle.offer(taken(), by="n", to="m", note=None, now=NOW))
+    later = NOW + timedelta(minutes=4)
+    rung = did(lifecycle.contact(
+        offered.alert, by="n", whom="w", outcome="no_answer", note=None, now=later))  # fmt: skip
+    ends = [s.due_at for s in rung.steps or () if s.kind is Kind.OFFER_ENDS]
+    assert ends == [NOW + timedelta(minutes=5)]
+
+
 @pytest.mark.parametrize(
     ("by", "to", "said"), [("x", "m", "n's to hand over"), ("n", "n", "n's already")]
 )
