@@ -105,6 +105,9 @@ def test_an_evaluation_has_a_row_per_alert_and_names_nobody() -> None:
     assert (first["day"], first["alert_to_answer"], first["reading_to_alert"]) == (3, 20.0, 5.0)
     assert (first["disposition"], first["closed"], first["alert_to_scene"]) == ("advice", 1, None)
     assert first["subject"] == second["subject"] != third["subject"]
+    (other,) = as_dicts(evaluation.table(
+        record(alert(person=78)), key=b"k" * 32, first_day=DAY, now=RAISED))  # fmt: skip
+    assert other["subject"] != first["subject"]
     assert (fourth["subject"], fourth["site"]) == (None, None)
     assert len(first["subject"]) == 16
     said = {str(v) for row in (first, second, third) for v in row.values()}
