@@ -24,6 +24,8 @@ from ingest.kernel.observation import Quality, Rows
 _NO_SIGN_OF_LIFE: Final = int(Quality.RETAINED | Quality.IMPORTED)
 _DEVICE, _STREAM, _READING, _HELD = 1, 2, 3, 4
 """What a feed's silence was told as; held: the outage of its whole site speaks for it."""
+_FEW: Final = 64
+"""Looking through so many promises costs as much as finding those of one device."""
 _NAMES: Final = {_DEVICE: "device", _STREAM: "stream", _READING: "reading"}
 
 
@@ -59,8 +61,7 @@ def back(
     from now on, and are told as dead ones after that.
     """
     told = memory.feeds.told
-    silent = np.flatnonzero(told[: memory.feeds.count] != 0)
-    silent = silent[np.isin(memory.feeds.whose(silent), devices)]
+    silent = _told_of(memory, devices)
     if not silent.size:  # nearly always
         return
     itself = np.isin(told[silent], (_DEVICE, _HELD))
@@ -74,6 +75,16 @@ def back(
     for begin in np.sort(np.unique(whom, axis=1, return_index=True)[1]):
         same = (whom == whom[:, begin, None]).all(axis=0)
         yield from _over(memory, over[same], int(kind[begin]), still, now)
+
+
+def _told_of(memory: Memory, devices: IntArray) -> IntArray:
+    """Return the silences that were told of devices, which may be repeated, by the shorter way."""
+    feeds = memory.feeds
+    if feeds.count > _FEW * devices.size:
+        mine = feeds.of(np.unique(devices))
+        return mine[feeds.told[mine] != 0]
+    silent = np.flatnonzero(feeds.told[: feeds.count])
+    return silent[np.isin(feeds.whose(silent), devices)]
 
 
 def overdue(memory: Memory, *, now: float) -> Iterator[model.Finding]:
