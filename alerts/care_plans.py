@@ -19,7 +19,7 @@ from alerts.plan import Compiled, Plan, compiled
 from alerts.rules import language, pack
 from alerts.rules.triggers import Trigger, read
 from alerts.state.subjects import Person
-from alerts.state.table import IntArray
+from alerts.state.table import IntArray, places
 
 FloatArray = NDArray[np.float64]
 VERSION: Final = "care plan"
@@ -165,7 +165,7 @@ class CarePlans:
         if not form.numbers.size:
             return np.zeros(0, dtype=np.int64), np.zeros((0, max(1, one.parameters)))
         at = np.minimum(np.searchsorted(form.numbers, people), form.numbers.size - 1)
-        mine = np.flatnonzero(form.numbers[at] == people)
+        mine = places(form.numbers[at] == people)
         return mine, form.values[at[mine]]
 
     def trigger(self, one: Compiled, person: int) -> Trigger:

@@ -30,6 +30,7 @@ from alerts.state.table import (
     by_slot,
     ends,
     numbers_in,
+    places,
 )
 from ingest.kernel import localtime, vitals
 from ingest.kernel.observation import ROW, Quality, Rows
@@ -236,13 +237,13 @@ class Engine:
         if not rows.size:
             return found
         whose = _WHOSE[rows["quantity"]]
-        of_device = np.flatnonzero(whose == _DEVICE)
+        of_device = places(whose == _DEVICE)
         if of_device.size:
             found += self._devices(rows[of_device], now)
-        of_person = np.flatnonzero(whose == _PERSON)
+        of_person = places(whose == _PERSON)
         people = rows[of_person]
         self._fallen(people, now)
-        at_home = np.flatnonzero(whose == _HOME)
+        at_home = places(whose == _HOME)
         if at_home.size:
             found += self._homes(rows, at_home, now)
         people = people[people["person"] > 0]
@@ -252,7 +253,7 @@ class Engine:
 
     def _fallen(self, rows: Rows, now: float) -> None:
         """Remember of homes that somebody fell there, and have the clock look at them."""
-        fell = np.flatnonzero((rows["quantity"] == _FALL) & (rows["value"] > 0))
+        fell = places((rows["quantity"] == _FALL) & (rows["value"] > 0))
         homes = self.memory.homes
         slot = homes.rows(rows["dwelling"][fell])
         here = slot >= 0
@@ -440,7 +441,7 @@ class Engine:
         # what has an alert of its own goes on in that: else nobody would be told that it is over
         own = (byte & conditions.RANK > 0) & (byte & conditions.MUTED == 0)
         muted = self._muted(one, phase, slots, rank, step.worse & ~own)
-        news = np.flatnonzero(step.worse | step.renew | step.clear)
+        news = places(step.worse | step.renew | step.clear)
         if not news.size:
             return
         # nobody was told that it began, so nobody is told that it is over
@@ -568,7 +569,7 @@ class Engine:
         door_out = door & m.door_out[m.known_part(batch.part)]
         self._move(batch, door & ~door_out, door_out, now)
         stated = (batch.column != _MOTION) & (door_out | ~door) & self.plan.kept[batch.column]
-        at = np.flatnonzero(stated)
+        at = places(stated)
         if at.size:
             yield from self._states("home", batch.some(at), now)
         slot = batch.slot if batch.judged.all() else batch.slot[batch.judged]
@@ -581,17 +582,17 @@ class Engine:
         yes = batch.value > 0
         moves = (door_in | (batch.column == _MOTION)) & yes
         bed = batch.column == _BED
-        out = np.flatnonzero(door_out)
+        out = places(door_out)
         if out.size:
             wake = batch.slot[out]
             np.maximum.at(m.homes.door, wake, batch.time[out])
             self._look_at(wake, now)
-        at = np.flatnonzero(moves | bed | (batch.column == _CHAIR))
+        at = places(moves | bed | (batch.column == _CHAIR))
         if not at.size:
             return
         slot, time = batch.slot[at], batch.time[at]
         part = place = m.known_part(batch.part[at])
-        last = np.flatnonzero(ends(slot))
+        last = places(ends(slot))
         if ((slot[1:] == slot[:-1]) & (time[1:] == time[:-1])).any():
             place = part[np.lexsort((part, time, slot))]
         homes, newest = slot[last], time[last]
@@ -625,14 +626,14 @@ class Engine:
         local = m.zones.local(time, m.homes.zone[slot])
         rows = m.homes.activity[slot].astype(np.int64)
         day = localtime.day(local)
-        new = np.flatnonzero(day > m.activity.day[rows])
+        new = places(day > m.activity.day[rows])
         if new.size:
             m.activity.advance(rows[new], day[new])
             self._look_at(slot[new], now)
         m.activity.moved(rows, local)
         minute = localtime.minute(local)
         for which, counted in activity.counted(m.bathroom[part], bed_exit, moves, minute):
-            hit = np.flatnonzero(counted)
+            hit = places(counted)
             if hit.size:
                 begun = m.activity.visits(which, rows[hit], time[hit], local[hit])
                 at = slot[hit[begun]]
@@ -657,7 +658,7 @@ class Engine:
             touched = self._by_kind[kind][:, numbers_in(c[newest])].any(axis=1)
             for n in np.flatnonzero(touched):
                 one = self.plan.of(kind)[n]
-                hit = np.flatnonzero(one.reads[c] & newest)
+                hit = places(one.reads[c] & newest)
                 hit = hit[begins(s[hit])]
                 mine = s[hit]
                 if kind == "home":
@@ -704,7 +705,7 @@ class Engine:
         """Ask devices for something because of motion that is happening now."""
         m = self.memory
         fresh = now - batch.time <= _LIVE_S
-        hit = np.flatnonzero(batch.judged & fresh & (batch.column == _MOTION) & (batch.value > 0))
+        hit = places(batch.judged & fresh & (batch.column == _MOTION) & (batch.value > 0))
         if not hit.size:
             return
         slot, time = batch.slot[hit], batch.time[hit]
@@ -721,7 +722,7 @@ class Engine:
             env = signals.HomeEnv(m, mine, at, now=now, fresh=one.fresh)
             yes, _ = language.judge(one.condition.levels[0].when, env)
             m.homes.lit[mine[yes]] = now
-            yield from evidence.commands(m, one, mine, env, np.flatnonzero(yes), at)
+            yield from evidence.commands(m, one, mine, env, places(yes), at)
 
     # -- devices --------------------------------------------------------------------------------
 
@@ -755,15 +756,15 @@ class Engine:
             return []
         if heard_since > m.heard_since:
             m.heard_since = heard_since
-            m.set_due(np.flatnonzero(m.feeds.told[: m.feeds.count] == 0))
+            m.set_due(places(m.feeds.told[: m.feeds.count] == 0))
         found = list(silence.overdue(m, now=now))
-        homes = np.flatnonzero(m.homes.due[: m.homes.count] <= now)
+        homes = places(m.homes.due[: m.homes.count] <= now)
         if homes.size:
             found += self._homes_due(homes, now)
-        people = np.flatnonzero(m.people.due[: m.people.count] <= now)
+        people = places(m.people.due[: m.people.count] <= now)
         if people.size:
             found += self._people_due(people, now)
-        devices = np.flatnonzero(m.open["device"].due[: m.open["device"].count] <= now)
+        devices = places(m.open["device"].due[: m.open["device"].count] <= now)
         if devices.size:
             found += self._devices_due(devices, now)
         return found
@@ -827,7 +828,7 @@ class Engine:
         """Take in what devices said of themselves: that they live, their state, their battery."""
         m = self.memory
         slot = m.devices.rows(devices)
-        here = np.flatnonzero(slot >= 0)
+        here = places(slot >= 0)
         slot = slot[here]
         m.devices.state[slot] = np.array([STATES.get(s, 0) for s in states], dtype=np.uint8)[here]
         # that it is gone the broker says in its stead
@@ -913,7 +914,7 @@ class Engine:
             quiet = (phase == 0) & (now - open_.raised_at[:n] > 31 * localtime.DAY)
             quiet |= (phase == 0) & ~np.isfinite(open_.raised_at[:n])
             if quiet.sum() > n // 4:
-                open_.keep(np.flatnonzero(~quiet))
+                open_.keep(places(~quiet))
                 open_.reindex()
 
 
@@ -1010,7 +1011,7 @@ def _ordered(
     keep = (slot >= 0) & (column >= 0)
     if not keep.all():
         slot, column = slot[keep], column[keep]
-        at = np.flatnonzero(keep) if at is None else at[keep]
+        at = places(keep) if at is None else at[keep]
     time = rows["time"] if at is None else rows["time"][at]
     if (time[1:] >= time[:-1]).all():  # as they mostly come
         order = by_slot(slot)
@@ -1018,7 +1019,7 @@ def _ordered(
         order = np.argsort(time, kind="stable")
         order = order[by_slot(slot[order])]
     s, t = slot[order], time[order]
-    same = np.flatnonzero((s[1:] == s[:-1]) & (t[1:] == t[:-1]))
+    same = places((s[1:] == s[:-1]) & (t[1:] == t[:-1]))
     if same.size:
         # Two devices may measure the same at the same moment: the value decides, then whether it is
         # judged, not the order.
@@ -1040,7 +1041,7 @@ def _moments(batch: _Batch) -> Iterator[IntArray]:
         return
     subject = begins(batch.slot)
     nth = np.cumsum(subject | begins(batch.time))
-    first = np.flatnonzero(subject)
+    first = places(subject)
     moment: IntArray = nth - np.repeat(nth[first], np.diff(np.r_[first, nth.size]))
     last = int(moment.max())
     if last == 0:

@@ -15,7 +15,7 @@ from alerts.rules.pack import AT_HOME
 from alerts.state import activity, series
 from alerts.state.memory import Memory
 from alerts.state.subjects import States
-from alerts.state.table import BoolArray, FloatArray, IntArray, exact
+from alerts.state.table import BoolArray, FloatArray, IntArray, exact, places
 from ingest.kernel import localtime, vitals
 
 DAY_S: Final = 86_400.0
@@ -157,7 +157,7 @@ class HomeEnv(_Env):
     def _pattern(self, signal: Signal, moved: FloatArray) -> FloatArray:
         m, value = self._memory, np.full(self.size, np.nan)
         if self._patterned is None:
-            at = np.flatnonzero(self.watched() & (m.homes.activity[self._slots] >= 0))
+            at = places(self.watched() & (m.homes.activity[self._slots] >= 0))
             rows = m.homes.activity[self._slots[at]].astype(np.int64)
             local = self._local(np.full(self.size, self._now))[at]
             self._patterned = at, rows, local, localtime.day(local)
@@ -168,7 +168,7 @@ class HomeEnv(_Env):
             value[at] = m.activity.days_known(rows)
         elif signal.name == "quiet_hours":
             value[at] = 0.0
-            inside = np.flatnonzero(~self._out()[1][at])
+            inside = places(~self._out()[1][at])
             at, rows, local = at[inside], rows[inside], local[inside]
             begin = self._memory.zones.local(moved[at], m.homes.zone[self._slots[at]])
             value[at] = m.activity.quiet_hours(
@@ -189,7 +189,7 @@ class HomeEnv(_Env):
     def _bed_overdue(self, rows: IntArray, local: FloatArray, at: IntArray) -> FloatArray:
         m, out = self._memory, np.full(at.size, np.nan)
         states = m.home_states.find(self._slots[at], vitals.BY_NAME["bed_occupied"].no)
-        known = np.flatnonzero(states >= 0)
+        known = places(states >= 0)
         if not known.size:
             return out
         rows, local, states = rows[known], local[known], states[known]

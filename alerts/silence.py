@@ -17,7 +17,7 @@ from alerts.plan import WIDE
 from alerts.rules import pack
 from alerts.state.memory import Memory, taken_by_hand
 from alerts.state.subjects import OFFLINE, ONLINE
-from alerts.state.table import BoolArray, IntArray
+from alerts.state.table import BoolArray, FloatArray, IntArray, places
 from ingest.kernel import vitals
 from ingest.kernel.observation import Quality, Rows
 
@@ -39,17 +39,25 @@ def heard(memory: Memory, rows: Rows, *, now: float) -> Iterator[model.Finding]:
         slot, received, quantity = slot[hit], received[hit], quantity[hit]
     if not slot.size:
         return
-    np.maximum.at(memory.devices.heard, slot, received)
+    _latest(memory.devices.heard, slot, received)
     if not memory.feeds.count:
         return
     if quantity.min() < 0 or quantity.max() >= WIDE:
         quantity = np.where((quantity >= 0) & (quantity < WIDE), quantity, 0)
     feeds = memory.feeds.find(slot, quantity)
-    there = np.flatnonzero(feeds >= 0)
+    there = places(feeds >= 0)
     feeds, received = feeds[there], received[there]
-    np.maximum.at(memory.feeds.received, feeds, received)
+    _latest(memory.feeds.received, feeds, received)
     yield from back(memory, slot, feeds, now=now)
     memory.set_due(feeds)
+
+
+def _latest(times: FloatArray, rows: IntArray, at: FloatArray) -> None:
+    """Take in times of rows, which may be repeated; the latest counts."""
+    if (at[1:] >= at[:-1]).all():  # as they come: of several the last one written stays
+        times[rows] = np.maximum(times[rows], at)
+    else:
+        np.maximum.at(times, rows, at)
 
 
 def back(
@@ -70,7 +78,7 @@ def back(
     told[over] = 0
     memory.set_due(over, begin=now)
     over, kind = over[kind != _HELD], kind[kind != _HELD]
-    still = np.flatnonzero(told[: memory.feeds.count])
+    still = places(told[: memory.feeds.count])
     whom = np.stack([kind, _subject_of(memory, over, kind)])
     for begin in np.sort(np.unique(whom, axis=1, return_index=True)[1]):
         same = (whom == whom[:, begin, None]).all(axis=0)
@@ -82,8 +90,8 @@ def _told_of(memory: Memory, devices: IntArray) -> IntArray:
     feeds = memory.feeds
     if feeds.count > _FEW * devices.size:
         mine = feeds.of(np.unique(devices))
-        return mine[feeds.told[mine] != 0]
-    silent = np.flatnonzero(feeds.told[: feeds.count])
+        return np.asarray(mine[feeds.told[mine] != 0])
+    silent = places(feeds.told[: feeds.count])
     return silent[np.isin(feeds.whose(silent), devices)]
 
 
@@ -121,7 +129,7 @@ def _kinds(memory: Memory, feeds: IntArray) -> IntArray:
     kind = np.where(taken & ~offline, _READING, kind)
     # a device that fell silent again after a word or two is silent itself, with all its streams
     told = memory.feeds.told[: memory.feeds.count]
-    down = np.r_[device[kind == _DEVICE], memory.feeds.whose(np.flatnonzero(told == _DEVICE))]
+    down = np.r_[device[kind == _DEVICE], memory.feeds.whose(places(told == _DEVICE))]
     return np.where((kind == _STREAM) & np.isin(device, down), _DEVICE, kind)
 
 
@@ -139,7 +147,7 @@ def _sites_down(
 ) -> Iterator[model.Finding]:
     """Tell of sites, in which something has just fallen silent, that most of them is."""
     quiet = _silent_of(memory, sites)
-    for n in np.flatnonzero(quiet >= max(rule.fewest, 1)).tolist():
+    for n in places(quiet >= max(rule.fewest, 1)).tolist():
         one, every = int(sites[n]), memory.senders(int(sites[n]))
         if one not in memory.sites_down and quiet[n] >= rule.share * every:
             memory.sites_down.add(one)
@@ -155,7 +163,7 @@ def _sites_back(memory: Memory, now: float) -> Iterator[model.Finding]:
         if rule is None or quiet < rule.share * every:
             memory.sites_down.discard(one)
             n = memory.feeds.count
-            held = np.flatnonzero(memory.feeds.told[:n] == _HELD)
+            held = places(memory.feeds.told[:n] == _HELD)
             mine = held[memory.devices.site[memory.feeds.whose(held)] == one]
             memory.feeds.told[mine], memory.feeds.wait[mine] = 0, 0.0  # at once
             if rule is not None:
@@ -166,7 +174,7 @@ def _sites_back(memory: Memory, now: float) -> Iterator[model.Finding]:
 def _silent_of(memory: Memory, sites: IntArray) -> IntArray:
     """Return how many devices of each site that send by themselves are silent."""
     feeds = memory.feeds
-    told = np.flatnonzero(feeds.told[: feeds.count])
+    told = places(feeds.told[: feeds.count])
     told = told[feeds.told[told] != _READING]
     told = told[~taken_by_hand(feeds.column[told], feeds.cadence[told])]
     site = np.sort(memory.devices.site[np.unique(feeds.whose(told))])
@@ -178,13 +186,13 @@ def _told(memory: Memory, feeds: IntArray, kind: int, now: float) -> Iterator[mo
     if rule is None or not feeds.size:
         return
     subject = _subject_of(memory, feeds, kind)
-    others = np.setdiff1d(np.flatnonzero(memory.feeds.told[: memory.feeds.count] == kind), feeds)
+    others = np.setdiff1d(places(memory.feeds.told[: memory.feeds.count] == kind), feeds)
     known = _subject_of(memory, others, kind)
     same = np.isin(known, subject)
     others, known = others[same], known[same]
     order = np.lexsort((feeds, subject))
     feeds, subject = feeds[order], subject[order]
-    begins = np.flatnonzero(np.r_[True, subject[1:] != subject[:-1]])
+    begins = places(np.r_[True, subject[1:] != subject[:-1]])
     for mine, one in zip(np.split(feeds, begins[1:]), subject[begins], strict=True):
         before = others[known == one]
         every = np.sort(np.r_[before, mine])
@@ -299,4 +307,4 @@ def _feeds_of(memory: Memory, kind: str, number: int, rule_id: str) -> tuple[Int
         mine = memory.devices.person[device] == number
     else:
         mine = memory.devices.no[device] == number
-    return np.flatnonzero(mine), which
+    return places(mine), which

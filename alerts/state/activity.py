@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from alerts.rules.vocabulary import COUNTERS, DAYS, SPELL_S
 from alerts.state.series import median_of
-from alerts.state.table import BoolArray, Column, FloatArray, IntArray, Table
+from alerts.state.table import BoolArray, Column, FloatArray, IntArray, Table, places
 from ingest.kernel import localtime
 
 HOURS: Final = 24
@@ -49,7 +49,7 @@ class Activity(Table):
 
     def advance(self, rows: IntArray, day: IntArray) -> None:
         """Make room for new days; rows may be repeated."""
-        new = np.flatnonzero(day > self.day[rows])
+        new = places(day > self.day[rows])
         if not new.size:
             return
         at, which = np.unique(rows[new], return_inverse=True)
@@ -132,7 +132,7 @@ class Activity(Table):
         known = np.where(days >= PATTERN_LEAST, days, np.nan)
         out = 0.0 * known
         first = np.floor(begin / 3_600)
-        left = np.flatnonzero(end > begin)
+        left = places(end > begin)
         for step in range(2 * HOURS + 1):  # over hours, the first of them a part
             if not left.size:
                 break

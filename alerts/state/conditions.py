@@ -21,6 +21,7 @@ from alerts.state.table import (
     Keyed,
     Paired,
     Table,
+    places,
 )
 
 RANK: Final = 0x07  # of what was told, 0: nothing
@@ -59,7 +60,7 @@ class Open(Keyed):
     def meet(self, slots: IntArray, rule: int) -> IntArray:
         """Return the rows of subjects for a rule, made where they are new; none twice."""
         rows = self.find(slots, rule)
-        new = np.flatnonzero(rows < 0)
+        new = places(rows < 0)
         if new.size:
             made = self.add(new.size)
             self.slot[made], self.rule[made] = slots[new], rule
@@ -122,7 +123,7 @@ class Phases:
         some = byte != 0
         bits = self._subjects.busy[slot, rule >> 3]
         bit = np.uint8(1 << (rule & 7))
-        kept = np.flatnonzero(some | (bits & bit != 0))
+        kept = places(some | (bits & bit != 0))
         rows = open_.meet(slot[kept], rule)
         open_.phase[rows] = byte[kept]
         self._subjects.busy[slot, rule >> 3] = np.where(some, bits | bit, bits & ~bit)
@@ -188,7 +189,7 @@ def step(
     busy = (rank > 0) | (byte != 0)
     if not busy.any():
         return Step(nothing, nothing, nothing, nothing)
-    which = np.flatnonzero(busy)
+    which = places(busy)
     s, rank_, at_, told_ = slots[which], rank[which], at[which], told[which]
     over_ = over[which] & (rank_ == 0)
     row = open_.meet(s, rule)

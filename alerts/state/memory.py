@@ -29,7 +29,17 @@ from alerts.state.subjects import (
     States,
     Subjects,
 )
-from alerts.state.table import ABSENT, BoolArray, Column, FloatArray, IntArray, Keyed, Paired, exact
+from alerts.state.table import (
+    ABSENT,
+    BoolArray,
+    Column,
+    FloatArray,
+    IntArray,
+    Keyed,
+    Paired,
+    exact,
+    places,
+)
 from alerts.state.table import renumbered as _renumbered
 from ingest.kernel import localtime, vitals
 
@@ -168,7 +178,7 @@ class Memory:
         self._put_limits(slots, people)
         self._mark_homes(at_home[at_home >= 0])
         begun = [slots[:0]]
-        for column in np.flatnonzero(self.plan.dated):
+        for column in places(self.plan.dated):
             rows = self.series.find(slots, int(column))
             asked = (rows >= 0) & self.dated(slots, np.full(slots.size, column))
             begun.append(slots[asked][self._begin_days(rows[asked])])
@@ -204,7 +214,7 @@ class Memory:
     def _put_limits(self, slots: IntArray, people: Sequence[Person]) -> None:
         had = np.isin(self.limits.slot[: self.limits.count], slots)
         if had.any():
-            self.limits.keep(np.flatnonzero(~had))
+            self.limits.keep(places(~had))
         said: list[tuple[int, int, float, float]] = []
         for slot, one in zip(slots.tolist(), people, strict=True):
             for name, own in (one.limits or {}).items():  # only whose care plan sets limits
@@ -299,7 +309,7 @@ class Memory:
     def gone(self, kind: str, numbers: IntArray) -> None:
         """Drop subjects that the register has no longer."""
         table = self.subjects(kind)
-        keep = np.flatnonzero(~np.isin(table.no[: table.count], numbers))
+        keep = places(~np.isin(table.no[: table.count], numbers))
         if keep.size < table.count:
             self._keep({name: keep if name == kind else None for name in self.open})
 
@@ -347,7 +357,7 @@ class Memory:
         """Drop everything of the given shards and close the gaps."""
         gone = list(shards)
         self._keep({
-            kind: np.flatnonzero(~np.isin(t.shard[: t.count], gone))
+            kind: places(~np.isin(t.shard[: t.count], gone))
             for kind, t in ((k, self.subjects(k)) for k in self.open)
         })  # fmt: skip
 
@@ -376,7 +386,7 @@ class Memory:
         used = self.homes.activity[:n] >= 0
         rows = self.homes.activity[:n][used].astype(np.int64)
         self.activity.keep(rows)
-        self.homes.activity[np.flatnonzero(used)] = np.arange(rows.size)
+        self.homes.activity[places(used)] = np.arange(rows.size)
 
     # -- checkpoints ----------------------------------------------------------------------------
 
@@ -389,13 +399,13 @@ class Memory:
 
         for kind in self.open:
             table = self.subjects(kind)
-            slots = np.flatnonzero(table.shard[: table.count] == shard)
+            slots = places(table.shard[: table.count] == shard)
             put(kind, {c: a for c, a in table.dump(slots).items() if c != "busy"})
             shipped = len(self.plan.of(kind))  # what care plans add comes from the store
             put(f"{kind}.open", _of(self.open[kind], slots, table, below=shipped))
             if kind == "person":
                 put("series", _of(self.series, slots, table))
-                mine = np.flatnonzero(np.isin(self.series.pairs()[0], slots))
+                mine = places(np.isin(self.series.pairs()[0], slots))
                 days = self.series.days[mine]
                 put("days", self.series.by_day.dump(days[days >= 0].astype(np.int64)))
                 put("limits", _of(self.limits, slots, table))
@@ -462,7 +472,7 @@ class Memory:
         if "zone" in columns:
             columns["zone"] = zones[columns["zone"]]
         if kind == "home":
-            moving = np.flatnonzero(columns["activity"] >= 0)
+            moving = places(columns["activity"] >= 0)
         busy = np.zeros((len(columns["no"]), *table.columns["busy"].shape), dtype=np.uint8)
         rows = table.extend({**columns, "busy": busy})
         table.numbers.put(columns["no"], rows)
@@ -500,7 +510,7 @@ def _of(
     mine = np.isin(slot, slots)
     if below is not None:
         mine &= small < below
-    rows = np.flatnonzero(mine)
+    rows = places(mine)
     columns: dict[str, NDArray[Any]] = table.dump(rows)
     columns.pop("slot", None)
     columns["slot_no"], columns[table.SMALL] = subjects.no[slot[rows]], small[rows].astype(np.uint8)

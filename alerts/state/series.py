@@ -18,6 +18,7 @@ from alerts.state.table import (
     Scattered,
     Table,
     exact,
+    places,
 )
 from ingest.kernel import localtime
 
@@ -93,7 +94,7 @@ class Days(Table):
             Values, NaN for days without one or after ``day``, shape (n, DAYS); ages in days.
         """
         value, age = np.full((rows.size, DAYS), np.nan), np.zeros((rows.size, DAYS), np.int64)
-        there = np.flatnonzero(rows >= 0)
+        there = places(rows >= 0)
         if not there.size:
             return value, age
         at = rows[there]
@@ -183,13 +184,13 @@ class Series(Scattered):
         NaN and ``-inf`` where nothing that old is remembered one by one.
         """
         value, times = np.full(rows.size, np.nan), np.full(rows.size, _NEVER)
-        there = np.flatnonzero(rows >= 0)
+        there = places(rows >= 0)
         if not there.size:
             return value, times
         at, until = rows[there], moment[there]
         newest = self.time[at, 0]
         value[there], times[there] = self.value[at, 0], newest
-        before = np.flatnonzero(newest > until)
+        before = places(newest > until)
         if before.size:  # judged at a moment that is over
             every = self.time[at[before]]
             fit = (every <= until[before, None]) & (every > _NEVER)
@@ -224,7 +225,7 @@ class Series(Scattered):
     def forget(self, new_slot: IntArray) -> None:
         """Follow subjects to their new slots; series of those who are gone are dropped."""
         super().forget(new_slot)
-        dated = np.flatnonzero(self.days[: self.count] >= 0)
+        dated = places(self.days[: self.count] >= 0)
         self.by_day.keep(self.days[dated].astype(np.int64))
         self.days[dated] = np.arange(dated.size)
 

@@ -19,6 +19,7 @@ from alerts.state.table import (
     IntArray,
     Numbered,
     Scattered,
+    places,
 )
 
 _NEVER = -np.inf
@@ -257,7 +258,7 @@ class Feeds(Grouped):
 
     def overdue(self, now: float) -> IntArray:
         """Return what is overdue."""
-        found = [n + np.flatnonzero(due <= now) for n, due in self._due()]
+        found = [n + places(due <= now) for n, due in self._due()]
         return np.concatenate([np.zeros(0, dtype=np.int64), *found])
 
     def next_due(self) -> float:

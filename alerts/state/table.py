@@ -100,6 +100,10 @@ class Numbered:
 
     def rows(self, numbers: NDArray[np.integer]) -> IntArray:
         """Return each number's row, ``ABSENT`` for those without one."""
+        if not numbers.size:
+            return np.zeros(0, dtype=np.int64)
+        if numbers.min() >= 0 and numbers.max() < self._row.size:  # nearly always
+            return np.asarray(self._row[numbers], dtype=np.int64)
         inside = (numbers >= 0) & (numbers < self._row.size)
         return np.where(inside, self._row[np.where(inside, numbers, 0)], ABSENT).astype(np.int64)
 
@@ -152,7 +156,7 @@ class ByColumn:
             return self._of(int(numbers[0]), slots)
         out = np.full(slots.shape, ABSENT, dtype=np.int64)
         for number in numbers.tolist():  # few
-            mine = np.flatnonzero(small == number)
+            mine = places(small == number)
             out[mine] = self._of(number, slots[mine])
         return out
 
@@ -169,7 +173,7 @@ class ByColumn:
     def put(self, slots: NDArray[np.integer], small: NDArray[np.integer], rows: IntArray) -> None:
         """Take in new pairs, none of them known and none twice."""
         for number in numbers_in(small).tolist():
-            mine = np.flatnonzero(small == number)
+            mine = places(small == number)
             most = int(slots[mine].max())
             row = self._row.get(number)
             had = 0 if row is None else row.size - 1
@@ -185,7 +189,7 @@ class ByColumn:
         """Return the pair of each of the rows, which are ``count``."""
         slots, small = np.full((2, count), ABSENT, dtype=np.int64)
         for number, row in self._row.items():
-            there = np.flatnonzero(row[:-1] >= 0)
+            there = places(row[:-1] >= 0)
             slots[row[there]], small[row[there]] = there, number
         return slots, small
 
@@ -217,7 +221,7 @@ class Paired:
         if not np.any(met):
             return out
         if not np.all(met):
-            some = np.flatnonzero(met)
+            some = places(met)
             out[some] = self.find(slots[some], np.asarray(small)[some])
             return out
         keys = np.where(slots >= 0, slots.astype(np.int64) * 256 + small, -2)
@@ -225,7 +229,7 @@ class Paired:
         there = self._keys[place]
         hit = there == keys
         out[hit] = self._rows[place[hit]]
-        todo = np.flatnonzero(~hit & (there != empty))
+        todo = places(~hit & (there != empty))
         while todo.size:
             at = place[todo] + 1
             at[at == self._keys.size] = 0
@@ -308,7 +312,7 @@ class Begins:
 
         Each time which of the slots, and their rows.
         """
-        which = np.flatnonzero((slots >= 0) & (slots < self._count))
+        which = places((slots >= 0) & (slots < self._count))
         row, end = self._begin[slots[which]].astype(np.int64), self._begin[slots[which] + 1]
         while (more := row < end).any():
             which, row, end = which[more], row[more], end[more]
@@ -374,7 +378,7 @@ class Keyed(Table):
     def forget(self, new_slot: IntArray) -> None:
         """Follow subjects to their new slots; rows of those who are gone are dropped."""
         slot = new_slot[self.slot[: self.count]]
-        kept = np.flatnonzero(slot >= 0)
+        kept = places(slot >= 0)
         self.keep(kept)
         self.slot[: self.count] = slot[kept]
         self.reindex()
@@ -420,7 +424,7 @@ class Scattered(Keyed):
         """Follow subjects to their new slots; rows of those who are gone are dropped."""
         slot, column = self.pairs()
         slot = new_slot[slot]
-        kept = np.flatnonzero(slot >= 0)
+        kept = places(slot >= 0)
         self.keep(kept)
         self.index = self.LOOK_UP()
         self.index.put(slot[kept], column[kept], np.arange(kept.size))
@@ -473,7 +477,7 @@ class Grouped(Keyed):
     def forget(self, new_slot: IntArray) -> None:
         """Follow subjects to their new slots; rows of those who are gone are dropped."""
         slots = new_slot[self.index.slots()]
-        kept = np.flatnonzero(slots >= 0)
+        kept = places(slots >= 0)
         self._arrange(slots[kept], kept)
 
     def drop(self, rows: IntArray) -> None:
@@ -504,6 +508,11 @@ def _no_keys(size: int, dtype: type[np.integer[Any]]) -> NDArray[np.integer[Any]
 def _empty(keys: NDArray[np.integer[Any]]) -> int:
     """Return what stands where there is no key."""
     return int(np.iinfo(keys.dtype).max)
+
+
+def places(mask: NDArray[Any]) -> IntArray:
+    """Return where a mask is true; numpy's own costs more on small arrays."""
+    return mask.nonzero()[0]
 
 
 def numbers_in(small: NDArray[np.integer]) -> IntArray:
