@@ -44,6 +44,9 @@ TICK_S: Final = 1_800.0
 """How often a home is looked at again where nothing tells when something may change. [s]"""
 _LIVE_S: Final = 60.0
 """Motion this old asks for no light any more. [s]"""
+_SETTLES_S: Final = 5.0
+_BACKLOG_S: Final = 600.0
+"""What comes later than this after it was measured was kept back by its device. Unsourced. [s]"""
 _PEOPLE_TICK_S: Final = 3_600.0
 _HOMES_AT_ONCE: Final = 65_536
 """What rules share of homes that are judged together is let go of after so many."""
@@ -572,9 +575,21 @@ class Engine:
         at = places(stated)
         if at.size:
             yield from self._states("home", batch.some(at), now)
-        slot = batch.slot if batch.judged.all() else batch.slot[batch.judged]
-        yield from self._homes_woken(slot[begins(slot)], now)
+        judged = batch.slot if batch.judged.all() else batch.slot[batch.judged]
+        yield from self._homes_woken(judged[begins(judged)], now)
         yield from self._commands(batch, now)
+        self._catch_up(slot, rows, at_home)
+
+    def _catch_up(self, slot: IntArray, rows: Rows, at_home: NDArray[np.intp]) -> None:
+        """Leave homes to the clock only once what a device had kept back has all come.
+
+        Half of a backlog says that somebody went to bed, and not yet that they got up.
+        """
+        received = rows["received"][at_home]
+        late = places((received - rows["time"][at_home] > _BACKLOG_S) & (slot >= 0))
+        if late.size:
+            late = late[np.argsort(received[late], kind="stable")]
+            self.memory.homes.due[slot[late]] = received[late] + _SETTLES_S
 
     def _move(self, batch: _Batch, door_in: BoolArray, door_out: BoolArray, now: float) -> None:
         """Count what moved in homes."""
