@@ -42,6 +42,26 @@ _SWITCH_S = 0.0005
 """How long a thread may keep the interpreter: an alarm must not wait behind readings."""
 
 
+class _Seen:
+    """Jobs of a ticker that are written down when they have run: what always fails shows."""
+
+    def __init__(self, ticker: scheduler.Ticker, check: SelfCheck) -> None:
+        self._ticker, self._check = ticker, check
+        self.periods: dict[str, float] = {}
+
+    def every(
+        self, seconds: float, job: Callable[[], object], *, name: str, at_start: bool = False
+    ) -> None:
+        """Call a job every so often."""
+
+        def work() -> None:
+            job()
+            self._check.beat(name)
+
+        self.periods[name] = seconds
+        self._ticker.every(seconds, work, name=name, at_start=at_start)
+
+
 class Alerts:
     """The running role: threads, the ticker, and what ended them."""
 
@@ -70,7 +90,7 @@ class Alerts:
                 stack.callback(thread.join)
                 stack.callback(server.server_close)
                 stack.callback(server.shutdown)
-            pool = open_pool(url, name="alerts upkeep", most=3)
+            pool = open_pool(url, name="alerts upkeep", most=5)
             stack.callback(pool.close)
             upkeep = Upkeep(
                 pool,
@@ -96,13 +116,16 @@ class Alerts:
             stack.callback(pool.close)
             deliveries = Deliveries(pool)
             rotas = Rotas(pool, clock=self._clock)
-            ticker = self._ticker(upkeep, steps, roots, check, tests)
-            ticker.every(s.alerts_rotas_every_s, lambda: self._rotas(upkeep, rotas), name="rotas")
-            ticker.every(
+            ticker = scheduler.Ticker(clock=self._clock)
+            seen = _Seen(ticker, check)
+            self._tick(ticker, seen, upkeep, steps, roots, check, tests)
+            often = seen.every
+            often(s.alerts_rotas_every_s, lambda: self._rotas(upkeep, rotas), name="rotas")
+            often(
                 s.alerts_health_every_s, lambda: self._channels(upkeep, deliveries), name="channels"
             )
-            ticker.every(s.alerts_wards_every_s, self._wards(stays), name="wards", at_start=True)
-            ticker.every(
+            often(s.alerts_wards_every_s, self._wards(stays), name="wards", at_start=True)
+            often(
                 s.alerts_person_days_every_s, lambda: counts.count_today(now=self._clock.now()),
                 name="person_days", at_start=True,
             )  # fmt: skip
@@ -222,44 +245,36 @@ class Alerts:
         """Tell of teams whose rota has nobody now."""
         upkeep.tell(watchdog.judge_rotas(rotas.found(), now=self._clock.now()))
 
-    def _ticker(
+    def _tick(
         self,
+        ticker: scheduler.Ticker,
+        seen: _Seen,
         upkeep: Upkeep,
         steps: Steps,
         roots: Roots,
         check: SelfCheck,
         tests: MonthlyTests | None,
-    ) -> scheduler.Ticker:
-        s = self._settings
-
-        def beating(name: str, job: Callable[[], object]) -> Callable[[], None]:
-            def work() -> None:
-                job()
-                check.beat(name)
-
-            return work
-
-        watching = watch.Watch(s, upkeep=upkeep, check=check, clock=self._clock)
-        ticker = scheduler.Ticker(on_crash=self._crashed)
-        ticker.every(
-            s.alerts_partitions_every_s, beating("partitions", upkeep.partitions),
-            name="partitions", at_start=True,
-        )  # fmt: skip
-        ticker.every(
-            s.alerts_retention_every_s, beating("retention", upkeep.retention), name="retention"
+    ) -> None:
+        s, often = self._settings, seen.every
+        watching = watch.Watch(
+            s, upkeep=upkeep, check=check, periods=seen.periods, clock=self._clock
         )
-        ticker.every(s.alerts_retire_every_s, upkeep.retire_writers, name="writers")
+        # the steps' tick is written down by itself, by the database's clock
         ticker.every(s.alerts_steps_every_s, steps.tick, name="steps", at_start=True)
-        ticker.every(s.alerts_resume_every_s, steps.resume, name="resume", at_start=True)
+        often(s.alerts_resume_every_s, steps.resume, name="resume", at_start=True)
+        often(s.alerts_partitions_every_s, upkeep.partitions, name="partitions", at_start=True)
+        often(s.alerts_retention_every_s, upkeep.retention, name="retention")
+        often(s.alerts_retire_every_s, upkeep.retire_writers, name="writers")
+        # whether roots are published is a verdict of its own
         ticker.every(s.alerts_publish_every_s, roots.keep, name="roots", at_start=True)
-        ticker.every(s.alerts_measure_every_s, check.measure, name="measure", at_start=True)
-        ticker.every(
+        often(s.alerts_measure_every_s, check.measure, name="measure", at_start=True)
+        often(
             s.alerts_certificates_every_s, watching.look_at_certificates,
             name="certificates", at_start=True,
         )  # fmt: skip
-        ticker.every(s.alerts_health_every_s, watching.judge, name="health")
         if tests is not None:
-            ticker.every(s.alerts_test_every_s, lambda: upkeep.tell(tests.verdicts()), name="tests")
+            often(s.alerts_test_every_s, lambda: upkeep.tell(tests.verdicts()), name="tests")
+        ticker.every(s.alerts_health_every_s, watching.judge, name="health")
         if url := s.deadman_url.get_secret_value():
             switch = outside.DeadMansSwitch(url, every_s=s.deadman_every_s)
             ticker.every(
@@ -267,7 +282,6 @@ class Alerts:
                 lambda: switch.tend(watching.wrong(), monotonic=self._clock.monotonic()),
                 name="deadman",
             )
-        return ticker
 
     def _dispatcher(self, url: str, deliveries: Deliveries) -> Dispatcher:
         s = self._settings

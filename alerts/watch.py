@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -19,11 +20,18 @@ class Watch:
     """The hub's verdict on itself, made again and again; the newest is kept for who asks."""
 
     def __init__(
-        self, settings: AlertsSettings, *, upkeep: Upkeep, check: SelfCheck, clock: Clock
+        self,
+        settings: AlertsSettings,
+        *,
+        upkeep: Upkeep,
+        check: SelfCheck,
+        periods: Mapping[str, float],
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._upkeep = upkeep
         self._check = check
+        self._periods = periods  # of the jobs that say when they have run, by name [s]
         self._clock = clock
         self._began = clock.monotonic()
         self._certificates: dict[str, datetime] = {}
@@ -72,8 +80,7 @@ class Watch:
         return watchdog.Limits(
             ticks_s={
                 "steps": s.watch_tick_s,
-                "partitions": 3 * s.alerts_partitions_every_s,
-                "retention": 3 * s.alerts_retention_every_s,
+                **{name: max(3 * each, s.watch_tick_s) for name, each in self._periods.items()},
             },
             steps_overdue_s=s.watch_steps_overdue_s,
             quarantined_hour=s.watch_quarantined_hour,

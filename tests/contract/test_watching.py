@@ -74,7 +74,8 @@ def watching(pool: Pool, check: SelfCheck, clock: Ahead) -> watch.Watch:
         hub_timed_window_s=600.0,
         clock=clock,
     )
-    return watch.Watch(settings, upkeep=upkeep, check=check, clock=clock)
+    periods = {"partitions": 3_600.0, "retention": 3_600.0}
+    return watch.Watch(settings, upkeep=upkeep, check=check, periods=periods, clock=clock)
 
 
 def sql(here: Homes, statement: str) -> None:

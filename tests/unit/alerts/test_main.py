@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
@@ -62,23 +63,62 @@ def test_pauses_grow_with_failures_and_begin_anew_after_success() -> None:
     assert waited[-1] <= 0.15
 
 
-def test_a_tick_without_a_database_is_tried_again_and_other_failures_are_told() -> None:
-    crashes: list[BaseException] = []
-    called = threading.Event()
+@pytest.mark.parametrize("failure", [errors.LostCursorError(), ZeroDivisionError()])
+def test_a_tick_that_fails_is_tried_again_and_ends_nothing_else(failure: Exception) -> None:
+    again, others = threading.Event(), threading.Semaphore(0)
     calls: list[int] = []
 
     def job() -> None:
         calls.append(1)
-        if len(calls) == 1:
-            raise errors.LostCursorError
-        called.set()
+        if len(calls) > 1:
+            again.set()
+        raise failure
 
-    ticker = scheduler.Ticker(on_crash=crashes.append)
-    ticker.every(0.05, job, name="job")
+    ticker = scheduler.Ticker(clock=SystemClock())
+    ticker.every(0.02, job, name="job")
+    ticker.every(0.02, others.release, name="other")
     ticker.start()
-    assert called.wait(10)
+    assert again.wait(10)
+    assert all(others.acquire(timeout=10) for _ in range(3))
     ticker.stop()
-    assert crashes == []
-    with pytest.raises(ZeroDivisionError):
-        ticker._guarded(lambda: 1 // 0, "bad")
-    assert isinstance(crashes[0], ZeroDivisionError)
+
+
+def test_slow_jobs_keep_no_other_waiting_and_none_runs_twice_at_once() -> None:
+    go, ran = threading.Event(), threading.Event()
+    at_once: list[int] = []
+
+    def slow() -> None:
+        at_once.append(1)
+        go.wait(10)
+
+    ticker = scheduler.Ticker(clock=SystemClock())
+    for n in range(8):
+        ticker.every(0.01, slow, name=f"slow{n}", at_start=True)
+    ticker.every(0.2, ran.set, name="steps")
+    ticker.start()
+    assert ran.wait(5)
+    assert len(at_once) == 8
+    ticker.stop()
+    go.set()
+
+
+def test_a_wall_clock_that_is_set_back_stops_no_job() -> None:
+    class SetBack(SystemClock):
+        """Stands two hours earlier each time somebody looks."""
+
+        def __init__(self) -> None:
+            self.back = timedelta()
+
+        def now(self) -> datetime:
+            self.back += timedelta(hours=2)
+            return super().now() - self.back
+
+        def epoch(self) -> float:
+            return self.now().timestamp()
+
+    clock, calls = SetBack(), threading.Semaphore(0)
+    ticker = scheduler.Ticker(clock=clock)
+    ticker.every(0.02, lambda: (clock.now(), calls.release()), name="job")
+    ticker.start()
+    assert all(calls.acquire(timeout=10) for _ in range(5))
+    ticker.stop()
