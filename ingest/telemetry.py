@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import Any
 
@@ -13,11 +14,20 @@ _FORBIDDEN = frozenset(
     {"name", "nhs_number", "value", "payload", "address", "phone", "password", "token", "body"}
 )
 """Field names that can only carry what must not be logged: dropped, and the drop is shown."""
+_ROWS = re.compile(r"^(DETAIL|CONTEXT):.*$", re.MULTILINE)
 
 
 def _redact(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     for key in _FORBIDDEN & event.keys():
         event[key] = "[redacted]"
+    return event
+
+
+def _no_rows(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Leave out of a traceback what the database says of the rows themselves."""
+    said = event.get("exception")
+    if isinstance(said, str):
+        event["exception"] = _ROWS.sub(r"\1: [redacted]", said)
     return event
 
 
@@ -44,6 +54,7 @@ def configure(role: str, level: str = "INFO") -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _redact,
             structlog.processors.format_exc_info,
+            _no_rows,
             shown,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
