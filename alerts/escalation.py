@@ -78,6 +78,10 @@ class Response:
         """Return it as it is kept in the alert."""
         return _frozen(self)
 
+    def channels(self, position: int) -> tuple[str, ...]:
+        """Return the channels of a step; of one it hasn't, as of a chain from elsewhere, any."""
+        return self.steps[position].channels if 0 <= position < len(self.steps) else ()
+
 
 @lru_cache(maxsize=64)
 def _frozen(response: Response) -> Mapping[str, Any]:

@@ -246,6 +246,29 @@ def _too_late(alert: Alert, kind: str, said: str, *, now: datetime) -> Change:
     )
 
 
+def look_after(alert: Alert, *, now: datetime) -> Change:
+    """Give an alert that has none a step to come, as after an upgrade.
+
+    What somebody has taken on stays theirs, and comes back when nothing follows. What waits for
+    longer than its response pages pages nobody out of the blue and goes on top of the queue.
+    """
+    response = escalation.thawed(alert.chain)
+    if alert.state is not State.OPEN and alert.owner:
+        working = alert.state is State.IN_PROGRESS
+        stands = response.in_progress_s if working else response.acknowledged_s
+        after = replace(
+            alert, acknowledged_until=now + timedelta(seconds=stands), snoozed_until=None,
+            version=alert.version + 1, **_NO_OFFER,
+        )  # fmt: skip
+        said = f"no step was to come; it stays {alert.owner}'s"
+        return _change(after, "resumed", now=now, reason=said, steps=_watched(after, now))
+    since = alert.next_step_at or alert.raised_at
+    due = Due(kind=Kind.LOOK_AGAIN, run=alert.pages, position=0, repetition=0, due_at=since)
+    if escalation.judge(response, alert.severity, due, now=now).stale:
+        return _too_late(alert, "resumed", "no step was to come", now=now)
+    return resume(alert, now=now)
+
+
 def resume(alert: Alert, *, now: datetime) -> Change:
     """Begin the chain of an alert that has none to come: none may be forgotten."""
     return _again(

@@ -39,10 +39,15 @@ _STOP = """
 UPDATE alerts.step SET state = 'stopped', done_at = now()
 WHERE alert_no = ANY(%s) AND state = 'pending'
 """
+# Steps fall due by the database's clock: whoever writes them with one that is ahead of it must not
+# make them wait for as long.
 _STEP = """
 INSERT INTO alerts.step (alert_no, run, position, repetition, kind, tell, rank, due_at)
-SELECT * FROM unnest(%s::bigint[], %s::int[], %s::smallint[], %s::int[], %s::text[], %s::text[],
-    %s::smallint[], %s::timestamptz[])
+SELECT s.alert_no, s.run, s.position, s.repetition, s.kind, s.tell, s.rank,
+    least(s.due_at, clock_timestamp() + (s.due_at - s.at))
+FROM unnest(%s::bigint[], %s::int[], %s::smallint[], %s::int[], %s::text[], %s::text[],
+    %s::smallint[], %s::timestamptz[], %s::timestamptz[])
+    AS s (alert_no, run, position, repetition, kind, tell, rank, due_at, at)
 """
 _MUTES = """
 SELECT person_no, dwelling_no, device_no, starts, ends, reason, by FROM alerts.mute
@@ -117,12 +122,20 @@ class Ledger:
         self.apply(change)
         return change
 
-    def resume(self, alert: model.Alert, *, now: datetime) -> None:
-        """Begin the response of an open alert anew; one that has none gets its severity's."""
-        if not alert.chain:
-            response = self.response(alert, alert.severity)
-            alert = replace(alert, response=response.id, chain=response.frozen())
-        self.apply(lifecycle.resume(alert, now=now))
+    def look_after(self, alert: model.Alert, *, now: datetime) -> None:
+        """Give an alert that has none a step to come; its severity's response if it has none."""
+        self.apply(lifecycle.look_after(self._answered(alert), now=now))
+
+    def begin_anew(self, alert: model.Alert, *, now: datetime) -> None:
+        """Begin the response of an open alert anew, with that of its severity as it is today."""
+        fresh = self._answered(replace(alert, chain={}, response=""))
+        self.apply(lifecycle.resume(fresh, now=now))
+
+    def _answered(self, alert: model.Alert) -> model.Alert:
+        if alert.chain:
+            return alert
+        response = self.response(alert, alert.severity)
+        return replace(alert, response=response.id, chain=response.frozen())
 
     def _mutes(self, alert: model.Alert, now: datetime) -> list[suppression.Mute]:
         if alert.severity is model.Severity.EMERGENCY:
@@ -210,7 +223,7 @@ class Ledger:
             deliveries.stop(self._db, *old)
         steps = [
             (e.alert.no, d.run, d.position, d.repetition, d.kind, d.tell, e.alert.severity.rank,
-             d.due_at)
+             d.due_at, e.events[-1].at)
             for e in changed for d in e.steps or ()
         ]  # fmt: skip
         if steps:

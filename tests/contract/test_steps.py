@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from alerts import model
+from alerts import calling, model
 from alerts.model import Severity
 from alerts.policies import responses
 from alerts.service import Alerts
@@ -203,6 +203,34 @@ def test_a_clock_that_is_set_back_delays_nothing(scene: Scene) -> None:
     assert scene.told(alert)[-1] == "on_call"
 
 
+def test_what_waits_for_a_moment_is_moved_with_a_clock_that_is_set_back(
+    scene: Scene, alerts: Alerts
+) -> None:
+    alert = scene.open(Severity.EMERGENCY)
+    with homes.connect(scene.here.url) as db:
+        db.execute(
+            "INSERT INTO alerts.receiver (channel, address, team_no) VALUES ('console', '', %s)",
+            [scene.here.teams["district_nursing"]],
+        )
+    scene.tick(1.0)
+    alerts.acknowledge(alert.no, by="nurse.a", expected_version=1)
+    waiting = scene.open(Severity.EMERGENCY, 1)
+    scene.tick(1.0)  # its message waits to be sent
+    scene.clock.advance(-7_200.0)
+    scene.tick()
+    now = scene.clock.now()
+    alerts.offer(alert.no, by="nurse.a", expected_version=2, to="nurse.b")
+    for seconds in (301.0, 0.0, 0.0):
+        scene.tick(seconds)
+    assert scene.told(alert)[-3:] == ["handover_ended", "lapsed", "team"]
+    with homes.connect(scene.here.url) as db:
+        rows = db.execute(
+            "SELECT next_at FROM alerts.delivery WHERE alert_no = %s ORDER BY no", [waiting.no]
+        ).fetchall()
+    assert rows
+    assert rows[0][0] <= now
+
+
 def test_a_clock_that_is_set_forward_is_early_rather_than_silent(scene: Scene) -> None:
     alert = scene.open(Severity.URGENT)
     scene.tick(7_200.0)
@@ -222,11 +250,107 @@ def test_alerts_from_a_release_without_steps_begin_their_response(
         db.execute("UPDATE alerts.alert SET chain = '{}', response = '', next_step_at = NULL")
     assert scene.steps.resume(now=scene.clock.now()) == 2
     assert scene.steps.resume(now=scene.clock.now()) == 0
-    for alert, response in ((old, "urgent"), (taken, "soon")):
-        after = scene.get(alert)
-        assert (after.state, after.response) == ("open", response)
-        assert after.next_step_at == scene.clock.now()
+    after = scene.get(old)
+    assert (after.state, after.response, after.pages) == ("open", "urgent", 2)
+    assert after.next_step_at == scene.clock.now()
+    after = scene.get(taken)  # stays whose it is, until nothing follows
+    assert (after.state, after.response, after.owner) == ("acknowledged", "soon", "n")
+    assert after.next_step_at == after.acknowledged_until == scene.clock.now() + timedelta(hours=4)
     assert scene.get(closed).state == "closed"
+
+
+def test_old_alerts_from_a_release_without_steps_page_nobody_out_of_the_blue(scene: Scene) -> None:
+    old, fall = scene.open(Severity.URGENT), scene.open(Severity.EMERGENCY, 1)
+    with homes.connect(scene.here.url) as db:
+        db.execute("DELETE FROM alerts.step")
+        db.execute("UPDATE alerts.alert SET chain = '{}', response = '', next_step_at = NULL")
+    scene.clock.advance(5 * 3_600.0)
+    assert scene.steps.resume(now=scene.clock.now()) == 2
+    scene.tick()
+    assert scene.told(old) == ["resumed"]
+    assert scene.get(old).stale
+    assert scene.told(fall) == ["resumed", "team"]
+
+
+def test_what_a_release_without_steps_takes_on_closes_or_pages_again_is_followed(
+    scene: Scene,
+) -> None:
+    taken, closed, again = (scene.open(Severity.EMERGENCY, n) for n in range(3))
+    with homes.connect(scene.here.url) as db:
+        for change, alert in (
+            ("state = 'acknowledged', owner = 'n'", taken),
+            ("state = 'closed', owner = 'n', disposition = 'advice'", closed),
+            ("pages = 2", again),
+        ):
+            db.execute(
+                f"UPDATE alerts.alert SET {change}, version = 2 WHERE no = %s",  # type: ignore[arg-type]
+                [alert.no],
+            )
+    scene.tick(45.0)
+    assert scene.told(taken) == scene.told(closed) == []
+    assert scene.steps.resume(now=scene.clock.now()) == 2
+    scene.tick()
+    assert scene.told(again)[-2:] == ["resumed", "team"]
+    assert scene.get(again).pages == 3
+    scene.tick(301.0)  # nothing followed
+    scene.tick()
+    assert scene.told(taken) == ["resumed", "lapsed", "team"]
+    scene.tick(1e6)
+    assert scene.told(closed) == []
+
+
+def test_an_alert_whose_steps_make_no_sense_holds_up_no_other_and_asks_anew(scene: Scene) -> None:
+    odd, well = scene.open(Severity.EMERGENCY), scene.open(Severity.EMERGENCY, 1)
+    with homes.connect(scene.here.url) as db:
+        db.execute(
+            "UPDATE alerts.step SET kind = 'of_a_later_release' WHERE alert_no = %s", [odd.no]
+        )
+    scene.tick(1.0)
+    assert scene.told(well) == ["team"]
+    assert scene.told(odd) == ["resumed"]
+    for _ in range(70):
+        scene.tick(1.0)
+    assert scene.told(odd)[:3] == ["resumed", "team", "team"]
+
+
+def test_an_alert_that_always_fails_is_set_aside_and_stays_due(
+    scene: Scene, steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd, well = scene.open(Severity.EMERGENCY), scene.open(Severity.EMERGENCY, 1)
+    whole = calling.call
+
+    def fails(tell: Any, alert: model.Alert, *rest: Any, **more: Any) -> Any:
+        if alert.no == odd.no:
+            raise ZeroDivisionError
+        return whole(tell, alert, *rest, **more)
+
+    monkeypatch.setattr(calling, "call", fails)
+    for _ in range(100):
+        scene.tick(1.0)
+    assert scene.told(well)[:3] == ["team", "team", "on_call"]
+    assert scene.told(odd) == ["resumed"]  # once
+    assert steps.overdue(by=timedelta(seconds=60))[0] > 0
+    monkeypatch.setattr(calling, "call", whole)
+    scene.tick(60.0)
+    assert "team" in scene.told(odd)
+
+
+def test_a_chain_that_this_release_cant_read_still_tells_somebody(scene: Scene) -> None:
+    alert = scene.open(Severity.EMERGENCY)
+    with homes.connect(scene.here.url) as db:
+        db.execute("UPDATE alerts.alert SET chain = chain || '{\"of_a_later_release\": 1}'")
+    scene.tick(700.0)
+    assert sorted(scene.told(alert)) == [
+        "contacts", "last_resort", "on_call", "rapid_response", "team"
+    ]  # fmt: skip
+
+
+def test_whoever_raises_it_with_a_clock_ahead_of_the_database_s_delays_nothing(
+    scene: Scene, steps: Steps
+) -> None:
+    alert = scene.open(Severity.EMERGENCY, raised_at=datetime.now(UTC) + timedelta(hours=2))
+    assert steps.tick() == 1
+    assert scene.told(alert) == ["team"]
 
 
 def test_a_response_of_one_s_own_is_what_new_alerts_get_and_old_ones_keep_theirs(
