@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -361,6 +362,20 @@ def window(here: Homes, clock: FixedClock, **changed: object) -> suppression.Mut
         person_no=here.people[0],
     )  # fmt: skip
     return replace(mute, **changed)  # type: ignore[arg-type]
+
+
+def test_a_mute_that_is_ended_while_an_alert_is_raised_does_not_hold_it(
+    here: Homes, store: AlertStore, mutes: Mutes, clock: FixedClock
+) -> None:
+    made = mutes.add(window(here, clock, ends=clock.now() + timedelta(days=80)))
+    raised: list[model.Alert] = []
+    raising = threading.Thread(target=lambda: raised.append(store.open(make(here, clock))))
+    with homes.connect(here.url) as db, db.transaction():
+        db.execute("UPDATE alerts.mute SET ended_at = %s WHERE no = %s", [clock.now(), made.no])
+        raising.start()
+        raising.join(0.5)
+    raising.join(10)
+    assert raised[0].snoozed_until is None
 
 
 def test_a_mute_holds_what_is_no_emergency_and_ending_it_lets_go(
