@@ -217,6 +217,11 @@ class Dispatcher:
             except errors.StoreUnavailableError as error:
                 self._say.warning("Deliveries can't be taken", why=str(error))
                 stop.wait(_LOOK_S * (0.5 + rng.random()))
+            except Exception as error:
+                # one that can't be recorded is sent again after its lease; ending the role for it
+                # would end what raises alarms. The kind alone: its words may hold an address
+                self._say.error("A delivery could not be dealt with", kind=type(error).__name__)
+                stop.wait(_LOOK_S * (0.5 + rng.random()))
             lane.wait(seen)
 
     def _one(self, lane: _Lane, rng: Generator, stop: threading.Event) -> bool:
@@ -294,6 +299,8 @@ class Dispatcher:
                     self._confirm_one(name, channel, stop)
             except errors.StoreUnavailableError as error:
                 self._say.warning("Deliveries can't be confirmed", why=str(error))
+            except Exception as error:
+                self._say.error("Deliveries can't be confirmed", kind=type(error).__name__)
 
     def _confirm_one(self, name: str, channel: Confirming, stop: threading.Event) -> None:
         now = self._clock.now()

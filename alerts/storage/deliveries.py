@@ -62,12 +62,15 @@ WHERE alert_no = ANY(%s) AND state = 'queued'
 """
 _WAITING = """
 SELECT channel, count(*)::int FROM alerts.delivery
-WHERE state = 'queued' AND next_at <= %s GROUP BY channel
+WHERE state = 'queued' AND (next_at <= %s OR attempts = 0 AND next_at <= queued_at)
+GROUP BY channel
 """
+# What was never to wait goes out whatever our clock says: it was queued by the database's.
 _TAKE = """
 WITH next AS MATERIALIZED (
     SELECT no FROM alerts.delivery
-    WHERE state = 'queued' AND channel = %(channel)s AND next_at <= %(now)s
+    WHERE state = 'queued' AND channel = %(channel)s
+        AND (next_at <= %(now)s OR attempts = 0 AND next_at <= queued_at)
         AND (receiver_no IS NULL OR receiver_no <> ALL(%(avoid)s))
     ORDER BY urgency DESC, queued_at, no LIMIT 1 FOR UPDATE SKIP LOCKED
 )

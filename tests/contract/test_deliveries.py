@@ -191,6 +191,19 @@ def test_what_is_taken_carries_what_the_message_needs_and_no_more(
     assert store.waiting(now) == {}
 
 
+def test_a_clock_behind_the_database_s_delays_no_first_message_and_sends_none_twice(
+    here: Told, store: Deliveries, now: datetime
+) -> None:
+    alert = here.alert(raised_at=now)
+    here.receiver("webhook", "w")
+    here.queue(alert, now=now)
+    behind = now - timedelta(hours=2)
+    assert store.waiting(behind) == {"webhook": 1}
+    assert store.take("webhook", now=behind, lease_s=60) is not None
+    assert store.take("webhook", now=behind, lease_s=60) is None
+    assert store.waiting(behind) == {}
+
+
 def test_a_busy_receiver_is_passed_over_for_others(
     here: Told, store: Deliveries, now: datetime
 ) -> None:

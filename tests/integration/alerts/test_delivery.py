@@ -449,6 +449,34 @@ def test_killed_between_sending_and_recording_it_is_sent_again_with_the_same_key
     assert web.keys == [row(here, alert)["key"]] * 2
 
 
+class _Refusing:
+    """A store that refuses what it is to record, once, as if the words made no sense to it."""
+
+    def __init__(self, store: Store, refused: threading.Event) -> None:
+        self._store = store
+        self._refused = refused
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def sent(self, due: Due, outcome: Sent, *, now: datetime) -> bool:
+        if not self._refused.is_set():
+            self._refused.set()
+            raise errors.PoisonError(detail="22021")
+        return self._store.sent(due, outcome, now=now)
+
+
+def test_what_can_not_be_recorded_does_not_end_the_role_and_is_sent_again_with_the_same_key(
+    here: Told, dispatch: Start, web: WebReceiver
+) -> None:
+    here.receiver("webhook", hook(web))
+    refused = threading.Event()
+    dispatch(store=lambda s: _Refusing(s, refused), lease_s=0.5)  # type: ignore[arg-type,return-value]
+    alert = tell(here)
+    settled(here, alert, ["delivered"])
+    assert web.keys == [row(here, alert)["key"]] * 2
+
+
 def test_notify_is_asked_before_a_text_goes_out_a_second_time(
     here: Told, dispatch: Start, notify: NotifyService
 ) -> None:
