@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from alerts import errors, escalation
+from alerts import escalation
 from alerts.model import AlertClass, Severity
-from alerts.rules.document import Document, Node
+from alerts.policies import files
+from alerts.rules import document
+from alerts.rules.document import Node
 
 FILE = "responses.toml"
-SHIPPED = Path(__file__).parent / FILE
 _TELLS = tuple(t.value for t in escalation.Tell)
 _OWN: Mapping[AlertClass, str] = {AlertClass.EQUIPMENT: "equipment", AlertClass.HUB: "hub"}
 """Classes with a response of their own, whatever the severity."""
@@ -47,20 +46,14 @@ def parse(text: str, *, file: str) -> Responses:
     PackError
         At the first thing that is wrong, with file and line.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"line (\d+)", str(error))
-        line = int(found.group(1)) if found else 1
-        raise errors.PackError(file=file, line=line, problem=str(error)) from error
-    top = Node(Document(text, file), table, "")
+    top = document.parse(text, file=file)
     for key in ("id", "approver"):
         top.text(key)
-    top.raw("review_by")
+    top.day("review_by")
     version = top.text("version")
     by_id: dict[str, escalation.Response] = {}
     by_severity: dict[Severity, escalation.Response] = {}
-    steps = _steps(top, table)
+    steps = _steps(top)
     for n, node in enumerate(top.children("response")):
         node.raw("step")
         severity = node.severity("severity") if node.has("severity") else None
@@ -93,11 +86,11 @@ def parse(text: str, *, file: str) -> Responses:
     return Responses(version, by_id, by_severity)
 
 
-def _steps(top: Node, table: Mapping[str, object]) -> list[tuple[escalation.ChainStep, ...]]:
+def _steps(top: Node) -> list[tuple[escalation.ChainStep, ...]]:
     """Return the steps of each response; their lines are counted over the whole file."""
     out: list[tuple[escalation.ChainStep, ...]] = []
     seen = 0
-    raw = table.get("response")
+    raw = top.raw("response", required=False)
     for one in raw if isinstance(raw, list) else []:
         made: list[escalation.ChainStep] = []
         listed = one.get("step") if isinstance(one, dict) else None
@@ -134,5 +127,5 @@ def load(folder: Path | None = None) -> Responses:
     PackError
         At the first thing that is wrong, with file and line.
     """
-    path = SHIPPED if folder is None or not (folder / FILE).exists() else folder / FILE
-    return parse(path.read_text(encoding="utf-8"), file=str(path))
+    text, path = files.read(FILE, folder)
+    return parse(text, file=path)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -11,11 +9,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
-from alerts import errors, model
+from alerts import model
+from alerts.policies import files
 from alerts.rules import document
 
 FILE: Final = "routing.toml"
-SHIPPED: Final = Path(__file__).parent / FILE
 RESPONSES: Final = ("emergency", "urgent", "soon", "information", "equipment", "hub")
 """Responses that a route may name."""
 ROLES: Final = ("virtual_ward", "key_worker", "community_matron", "specialist")
@@ -150,12 +148,8 @@ def load(folder: Path | None = None) -> Tree:
     PackError
         At the first thing that is wrong, with file and line.
     """
-    path = SHIPPED if folder is None or not (folder / FILE).exists() else folder / FILE
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise errors.PackError(file=path, line=0, problem=f"can't be read: {error}") from error
-    return parse(text, file=str(path))
+    text, path = files.read(FILE, folder)
+    return parse(text, file=path)
 
 
 def parse(text: str, *, file: str) -> Tree:
@@ -166,16 +160,8 @@ def parse(text: str, *, file: str) -> Tree:
     PackError
         At the first thing that is wrong, with file and line.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"line (\d+)", str(error))
-        line = int(found.group(1)) if found else len(text.splitlines())
-        raise errors.PackError(file=file, line=line, problem=str(error)) from error
-    top = document.Node(document.Document(text, file), table, "")
-    review_by = top.raw("review_by")
-    if not isinstance(review_by, date):
-        raise top.error("review_by", "'review_by' must be a date")
+    top = document.parse(text, file=file)
+    review_by = top.day("review_by")
     routes: dict[str, Route] = {}
     parents: dict[str, str] = {}
     for node in top.children("route"):

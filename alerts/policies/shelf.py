@@ -7,20 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from alerts.policies import responses, routes, targets
+from alerts.policies import files, responses, routes, targets
 
-_FILES: Final = (
-    (routes.FILE, routes.SHIPPED), (responses.FILE, responses.SHIPPED),
-    (targets.FILE, targets.SHIPPED),
-)  # fmt: skip
+_FILES: Final = (routes.FILE, responses.FILE, targets.FILE)
 _ABOUT: Final = ("id", "version", "title", "approver", "source")
 
 
 def policies(folder: Path | None = None) -> Iterator[dict[str, Any]]:
     """Return each policy: a folder's own file where it has one, else the shipped one."""
-    for name, shipped in _FILES:
-        own = None if folder is None else folder / name
-        text = (own if own is not None and own.exists() else shipped).read_text(encoding="utf-8")
+    for name in _FILES:
+        text, _ = files.read(name, folder)
         said = tomllib.loads(text)
         about = {key: str(said.get(key, "")) for key in _ABOUT}
         yield {**about, "review_by": said["review_by"], "text": text}

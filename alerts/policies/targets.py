@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-from alerts import errors
 from alerts.model import Severity
-from alerts.rules.document import Document, Node
+from alerts.policies import files
+from alerts.rules import document
+from alerts.rules.document import Node
 
 FILE = "targets.toml"
-SHIPPED = Path(__file__).parent / FILE
 MEASURES: Final = (
     "reading_to_alert", "alert_to_answer", "alert_to_contact", "sent_to_scene", "alert_to_scene",
     "alert_to_close",
@@ -43,16 +41,10 @@ def parse(text: str, *, file: str) -> tuple[Target, ...]:
     PackError
         At the first thing that is wrong, with file and line.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"line (\d+)", str(error))
-        line = int(found.group(1)) if found else 1
-        raise errors.PackError(file=file, line=line, problem=str(error)) from error
-    top = Node(Document(text, file), table, "")
+    top = document.parse(text, file=file)
     for key in ("id", "version", "approver"):
         top.text(key)
-    top.raw("review_by")
+    top.day("review_by")
     targets: list[Target] = []
     for node in top.children("target"):
         one = _target(node)
@@ -91,5 +83,5 @@ def load(folder: Path | None = None) -> tuple[Target, ...]:
     PackError
         At the first thing that is wrong, with file and line.
     """
-    path = SHIPPED if folder is None or not (folder / FILE).exists() else folder / FILE
-    return parse(path.read_text(encoding="utf-8"), file=str(path))
+    text, path = files.read(FILE, folder)
+    return parse(text, file=path)

@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any
 
 from alerts import errors, model
 from alerts.rules import language
 from ingest.kernel import vitals
+
+
+def parse(text: str, *, file: str) -> Node:
+    """Return the outermost table of a document.
+
+    Raises
+    ------
+    PackError
+        It is no TOML, with file and line.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"line (\d+)", str(error))
+        line = int(found.group(1)) if found else len(text.splitlines())
+        raise errors.PackError(file=file, line=line, problem=str(error)) from error
+    return Node(Document(text, file), table, "")
 
 
 class Node:
@@ -56,6 +75,13 @@ class Node:
         """Return a number, None where there is none."""
         self._seen.add(key)
         return self.number(key) if key in self._table else None
+
+    def day(self, key: str) -> date:
+        """Return a date."""
+        value = self.raw(key)
+        if not isinstance(value, date):
+            raise self.error(key, f"'{key}' must be a date")
+        return value
 
     def choice(self, key: str, allowed: tuple[str, ...]) -> str:
         """Return one of the words that are allowed."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
-from alerts import errors, model
-from alerts.rules import contradictions, early_warning, language, vocabulary
-from alerts.rules.document import Document, Node
+from alerts import model
+from alerts.rules import contradictions, document, early_warning, language, vocabulary
+from alerts.rules.document import Node
 from ingest.kernel import conditions, vitals
 
 KINDS: Final = ("condition", "alarm", "score", "silence", "own")
@@ -160,16 +158,7 @@ def parse(text: str, *, file: str) -> Pack:
     PackError
         At the first thing that is wrong, with file and line.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"line (\d+)", str(error))
-        line = int(found.group(1)) if found else len(text.splitlines())
-        raise errors.PackError(file=file, line=line, problem=str(error)) from error
-    top = Node(Document(text, file), table, "")
-    review_by = top.raw("review_by")
-    if not isinstance(review_by, date):
-        raise top.error("review_by", "'review_by' must be a date")
+    top = document.parse(text, file=file)
     about: dict[str, Any] = {"version": top.text("version"), "pack": top.text("id"),
              "shadow": bool(top.flag("shadow")), "alert_class": _class(top)}  # fmt: skip
     rules: list[Rule] = []
@@ -185,7 +174,7 @@ def parse(text: str, *, file: str) -> Pack:
         version=about["version"],
         title=top.text("title"),
         approver=top.text("approver"),
-        review_by=review_by,
+        review_by=top.day("review_by"),
         source=top.text("source"),
         rules=tuple(rules),
         limits=tuple(_limit(node) for node in top.children("limit")),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import psycopg
 
+from alerts import model
 from ingest.kernel import vitals
 from ingest.kernel.observation import ROW, ROW_VERSION, Quality, Rows
 from ingest.storage.pool import LOCK_WRITER
+from tests.support.clock import FixedClock
 
 
 def connect(url: str) -> psycopg.Connection[Any]:
@@ -168,6 +170,23 @@ class Writer:
 
     def close(self) -> None:
         self.db.close()
+
+
+def make(
+    here: Homes, clock: FixedClock, number: int = 0, *, rule: str | None = None, **changed: Any
+) -> model.Alert:
+    """Return an alert of the first person, of a rule with a number or a name."""
+    rule = rule or f"rule{number}"
+    alert = model.Alert(
+        no=0, episode=f"person:{here.people[0]}/{rule}", source=model.Source.RULE,
+        rule_id=rule, rule_version="1", severity=model.Severity.SOON, title="T",
+        reason="R", evidence=({"code": "spo2", "value": 84.0, "unit": "%", "time": "t"},),
+        person_no=here.people[0], dwelling_no=here.homes[0], device_no=None, site="maple-court",
+        raised_at=clock.now(), reading_at=clock.now(), late=False, state=model.State.OPEN,
+        condition=model.Condition.ACTIVE, team_no=here.teams["district_nursing"],
+        routed_because="r",
+    )  # fmt: skip
+    return replace(alert, **changed)
 
 
 def alerts(url: str, what: str = "rule_id, severity, state, condition, title, reason") -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,30 +11,17 @@ import pytest
 
 from alerts import calling, model
 from alerts.model import Severity
-from alerts.policies import responses
+from alerts.policies import files, responses
 from alerts.service import Alerts
 from alerts.storage.alerts import AlertStore
 from alerts.storage.routing import Router
 from alerts.storage.steps import Steps
-from ingest.storage.pool import Pool, open_pool
+from ingest.storage.pool import Pool
 from tests.contract import homes
-from tests.contract.homes import Homes
-from tests.contract.test_alert_store import make
+from tests.contract.homes import Homes, make
 from tests.support.clock import FixedClock
 
 pytestmark = pytest.mark.service
-
-
-@pytest.fixture
-def here(store_url: str) -> Homes:
-    return Homes.make(store_url)
-
-
-@pytest.fixture
-def pool(here: Homes) -> Iterator[Pool]:
-    opened = open_pool(here.url, name="test", most=6)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
@@ -357,7 +343,7 @@ def test_a_response_of_one_s_own_is_what_new_alerts_get_and_old_ones_keep_theirs
     scene: Scene, pool: Pool, tmp_path: Any
 ) -> None:
     before = scene.open(Severity.EMERGENCY)
-    text = responses.SHIPPED.read_text(encoding="utf-8")
+    text, _ = files.read(responses.FILE)
     (tmp_path / responses.FILE).write_text(text.replace('after = "180 s"', 'after = "70 s"'))
     own = AlertStore(pool, responses.load(tmp_path))
     alert = own.open(replace(make(scene.here, scene.clock, 7), severity=Severity.EMERGENCY))

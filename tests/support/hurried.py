@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from alerts.policies import responses
+from alerts.policies import files, responses
 from alerts.rules import language
 
 
@@ -15,7 +15,7 @@ def write(folder: Path, by: float) -> Path:
     def faster(found: re.Match[str]) -> str:
         return f'{found[1]} = "{language.duration(found[2]) / by:g} s"'
 
-    text = responses.SHIPPED.read_text(encoding="utf-8")
+    text = files.read(responses.FILE)[0]
     folder.mkdir(parents=True, exist_ok=True)
     hurried = re.sub(r'^(\w+) = "([\d.]+ (?:s|min|h|d))"', faster, text, flags=re.MULTILINE)
     (folder / responses.FILE).write_text(hurried, encoding="utf-8")

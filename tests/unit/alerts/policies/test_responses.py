@@ -8,9 +8,9 @@ import pytest
 
 from alerts import errors
 from alerts.model import AlertClass, Severity
-from alerts.policies import responses
+from alerts.policies import files, responses
 
-TEXT = responses.SHIPPED.read_text(encoding="utf-8")
+TEXT, _ = files.read(responses.FILE)
 
 
 def refused(text: str) -> str:
