@@ -18,7 +18,7 @@ _LAST: Final = (TeamKind.TELECARE_OPERATOR, TeamKind.OUT_OF_HOURS, TeamKind.DIST
 
 
 class Owner(NamedTuple):
-    """Who is told: a team, member or contact with its number, or the hub's own people."""
+    """Who is told: a ``team``, ``member`` or ``contact`` with its number, or ``("hub", 0)``."""
 
     kind: str
     no: int

@@ -155,7 +155,6 @@ class Alert:
     offered_until: datetime | None = None
     stale: bool = False  # a step came too late to page anybody
     outcome: Mapping[str, Any] = field(default_factory=dict)  # said on closing
-    told_teams: tuple[int, ...] = ()  # teams on whose queue it is beside its own
     team: str | None = None  # the team's id and name, where they were read along
     team_name: str | None = None
     told: tuple[str, ...] = ()  # ids of the teams told, where they were read along

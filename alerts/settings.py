@@ -25,7 +25,6 @@ class AlertsSettings(settings.HubSettings):
     alerts_pause_s: float = 0.05  # readings are collected this long, so that rounds are worth it
     alerts_round_rows: int = 20_000
     alerts_balance_s: float = 2.0  # how often shards are shared out among the processes
-    alerts_tidy_s: float = 10.0  # how often cursors of shards with nothing new are moved too
     alerts_teams_age_s: float = 10.0
     alerts_sweep_s: float = 1.0  # how often the clock alone is judged: silence, stillness
     alerts_checkpoint_s: float = 60.0  # how often the whole memory is kept

@@ -118,7 +118,6 @@ QuarantineReader = Annotated[security.Principal, Depends(Allow(_P.QUARANTINE_REA
 QuarantineReplayer = Annotated[security.Principal, Depends(Allow(_P.QUARANTINE_REPLAY))]
 TeamReader = Annotated[security.Principal, Depends(Allow(_P.TEAMS_READ))]
 TeamWriter = Annotated[security.Principal, Depends(Allow(_P.TEAMS_WRITE))]
-MetricsReader = Annotated[security.Principal, Depends(Allow(_P.METRICS_READ))]
 AuditReader = Annotated[security.Principal, Depends(Allow(_P.AUDIT_READ))]
 PlanWriter = Annotated[security.Principal, Depends(Allow(_P.PLAN_WRITE))]
 ReportReader = Annotated[security.Principal, Depends(Allow(_P.REPORTS_READ))]
@@ -138,6 +137,14 @@ def number(kind: ids.Kind, text: str) -> int:
 
 
 _WORDS: Mapping[str, str] = {"person": "patient", "quarantine": "quarantined message"}
+
+
+def person(hub: Services, patient: str) -> register.Person:
+    """Return a registered person by their public id, or say that there is none."""
+    found = hub.register.person(number("person", patient))
+    if found is None:
+        raise errors.NotFoundError(what="patient")
+    return found
 
 
 def cursor(parts: Iterable[Any]) -> str:

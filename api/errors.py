@@ -136,7 +136,7 @@ class TooLargeError(ApiError):
 
 
 class NotYetError(ApiError):
-    """{what} comes with a later issue."""
+    """{what} is not there yet."""
 
     status = 501
     code = "not-yet"

@@ -15,7 +15,7 @@ import pytest  # noqa: E402 - after the scrubbing
 
 from tests.support.clock import FixedClock  # noqa: E402 - after the scrubbing
 
-pytest_plugins = ["tests.support.postgres", "tests.support.broker"]
+pytest_plugins = ["tests.support.postgres", "tests.support.broker", "tests.support.receivers"]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from alerts.model import Severity
 
@@ -13,13 +13,6 @@ SMS = "sms"
 """The channel over which a contact without a receiver of their own is told, by telephone number."""
 PERSONAL = frozenset({"fhir", "letter"})
 """The only channels that are ever given an NHS number."""
-
-
-class Owner(NamedTuple):
-    """Who is to be told: a ``team``, ``member`` or ``contact`` with its number, ``("hub", 0)``."""
-
-    kind: str
-    no: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +104,6 @@ class Due:
     channel: str
     receiver_no: int | None
     receiver_kind: str
-    owner_no: int
     address: bytes | None  # encrypted
     phone: str | None  # of a contact without a receiver
     language: str

@@ -13,7 +13,6 @@ import jinja2
 from alerts.delivery.ports import Message, Text
 
 FOLDER = Path(__file__).parent / "templates"
-FORMS = ("sms", "email", "letter")
 DEFAULT_LANGUAGE = "en"
 WAITING, DELAYED, HELP, TEST = "waiting", "delayed", "help", "test"
 """What templates can say: an alert waits; it waits and is told late; a contact is asked to help;

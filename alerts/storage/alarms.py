@@ -22,9 +22,7 @@ from ingest.kernel.clock import Clock
 from ingest.kernel.observation import Alarm
 from ingest.storage.pool import Connection, connect, store_errors
 
-STREAM = -1
-"""The alarms' stream among the cursors; shards are 0 and up."""
-
+# The alarms are stream -1 among the cursors; shards are 0 and up.
 _PEEK = """
 SELECT EXISTS (SELECT FROM ingest.writer w
     LEFT JOIN alerts.cursor c ON c.stream = -1 AND c.writer = w.no
@@ -282,7 +280,7 @@ class AlarmLog:
     ) -> tuple[set[emergencies.AlarmKey], set[emergencies.AlarmKey]]:
         """Return which of the alarms have ever been pressed, and which cancelled."""
         keys = sorted({emergencies.key(a) for a in alarms})
-        columns = [list(c) for c in zip(*keys, strict=True)]
+        columns = rows.columns(keys)
         pressed: set[emergencies.AlarmKey] = set()
         cancelled: set[emergencies.AlarmKey] = set()
         for *key, is_cancel in self._db.execute(_KIN, columns).fetchall():

@@ -11,17 +11,9 @@ import psycopg
 from psycopg.rows import dict_row
 
 from alerts import model
+from alerts.calling import Owner
 from alerts.delivery import retry
-from alerts.delivery.ports import (
-    PERSONAL,
-    SMS,
-    ChannelState,
-    Due,
-    Failed,
-    Owner,
-    Queued,
-    Sent,
-)
+from alerts.delivery.ports import PERSONAL, SMS, ChannelState, Due, Failed, Queued, Sent
 from alerts.storage import rows
 from ingest.storage.pool import Pool, store_errors
 
@@ -80,8 +72,8 @@ LEFT JOIN ingest.site s ON s.id = a.site
 LEFT JOIN ingest.person p ON p.no = a.person_no AND %(personal)s
 WHERE d.no = next.no AND a.no = d.alert_no
 RETURNING d.no, d.key, d.attempts, d.alert_no, d.channel, d.receiver_no, d.receiver_kind,
-    d.owner_no, d.address, d.language, d.template, d.urgency, d.queued_at, a.raised_at,
-    a.alert_class, s.timezone, p.nhs_number,
+    d.address, d.language, d.template, d.urgency, d.queued_at, a.raised_at, a.alert_class,
+    s.timezone, p.nhs_number,
     (SELECT c.phone FROM ingest.contact c
         WHERE d.receiver_no IS NULL AND d.receiver_kind = 'contact' AND c.no = d.owner_no) AS phone,
     (SELECT r.quiet FROM alerts.receiver r WHERE r.no = d.receiver_no) AS quiet
@@ -188,35 +180,14 @@ class _Receiver:
     used: bool = False
 
 
-def queue(
-    db: _Db,
-    *,
-    alert_no: int,
-    run: int,
-    position: int,
-    repetition: int,
-    urgency: int,
-    owners: Sequence[Owner],
-    template: str,
-    now: datetime,
-    channels: Collection[str] | None = None,
-) -> Queued:
-    """Queue a message to each owner, in the caller's transaction; the same again queues nothing.
-
-    Told are the owner's receivers of the lowest rank, those that lately failed left out while
-    there are others. Where channels are asked for and the owner has some of them, only those.
-    What is queued and fails is handed over to the owner's next receiver.
-    """
-    outgoing = Outgoing(db, now=now)
-    asked = outgoing.ask(
-        alert_no=alert_no, run=run, position=position, repetition=repetition, urgency=urgency,
-        owners=owners, template=template, channels=channels,
-    )  # fmt: skip
-    return Queued(count=outgoing.write(), said=asked.said)
-
-
 class Outgoing:
-    """One transaction's worth of messages: owners are looked up once, all is written at once."""
+    """Messages queued in the caller's transaction: owners looked up once, all written at once.
+
+    Told are an owner's receivers of the lowest rank, those that lately failed left out while
+    there are others. Where channels are asked for and the owner has some of them, only those.
+    What is queued and fails is handed over to the owner's next receiver. The same again queues
+    nothing.
+    """
 
     def __init__(self, db: _Db, *, now: datetime) -> None:
         self._db = db
@@ -237,13 +208,13 @@ class Outgoing:
         template: str,
         channels: Collection[str] | None = None,
     ) -> Queued:
-        """Take in whom a step tells, as `queue` does; return what is said of it."""
+        """Take in whom a step tells; return what is said of it."""
         step = _Step(
             alert_no=alert_no, run=run, position=position, repetition=repetition,
             urgency=urgency, template=template, now=self._now,
         )  # fmt: skip
         count, said = 0, []
-        for owner in dict.fromkeys(Owner(*o) for o in owners):
+        for owner in dict.fromkeys(owners):
             if owner not in self._ways:
                 self._ways[owner] = _receivers(self._db, step, owner)
                 self._names[owner] = _called(self._db, owner)
@@ -257,8 +228,7 @@ class Outgoing:
         """Queue what was taken in; return how many are new."""
         if not self._rows:
             return 0
-        columns = [list(column) for column in zip(*self._rows, strict=True)]
-        count = self._db.execute(_INSERT, columns).rowcount
+        count = self._db.execute(_INSERT, rows.columns(self._rows)).rowcount
         self._rows = []
         if count:
             self._db.execute("NOTIFY alerts_delivery")
@@ -490,7 +460,7 @@ def _due(row: Mapping[str, Any]) -> Due:
     return Due(
         no=row["no"], key=row["key"], attempt=row["attempts"], alert_no=row["alert_no"],
         channel=row["channel"], receiver_no=row["receiver_no"],
-        receiver_kind=row["receiver_kind"], owner_no=row["owner_no"], address=row["address"],
+        receiver_kind=row["receiver_kind"], address=row["address"],
         phone=row["phone"], language=row["language"], template=row["template"],
         severity=model.BY_RANK[row["urgency"]], alert_class=row["alert_class"],
         raised_at=row["raised_at"], queued_at=row["queued_at"],

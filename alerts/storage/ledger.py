@@ -192,7 +192,7 @@ class Ledger:
             self._replace_steps(cursor, touched, numbers)
             links = [(e.alert.no, *link) for e in touched for link in e.links]
             if links:
-                cursor.execute(_LINK, _columns(links))
+                cursor.execute(_LINK, rows.columns(links))
             receipts = [e for e in touched if e.receipts]
             for entry in receipts:  # only what a person just did
                 self._receipts(entry)
@@ -229,7 +229,7 @@ class Ledger:
             for e in changed for d in e.steps or ()
         ]  # fmt: skip
         if steps:
-            cursor.execute(_STEP, _columns(steps))
+            cursor.execute(_STEP, rows.columns(steps))
 
     def _receipts(self, entry: _Entry) -> None:
         name = self._db.execute(_TEAM_NAME, [entry.alert.team_no]).fetchone()
@@ -244,11 +244,6 @@ class Ledger:
 def _key(alert: model.Alert) -> str:
     """Return what the ledger files an alert under: a closed one is out of its episode."""
     return f"#{alert.no}" if alert.state is model.State.CLOSED else alert.episode
-
-
-def _columns(rows_: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    """Return rows as columns: one statement instead of one for each."""
-    return [list(column) for column in zip(*rows_, strict=True)]
 
 
 def _insert_row(a: model.Alert) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ import psycopg
 from alerts import errors, model, ports
 from alerts.policies import responses
 from alerts.rules import pack
+from alerts.storage import rows
 from alerts.storage.findings import Writer
 from alerts.storage.rebuilding import Rebuilding, subject
 from alerts.storage.routing import Router
@@ -305,7 +306,7 @@ class ReadingLog:
             self._db.execute("SET LOCAL synchronous_commit = off")
         moves = sorted(chunk.moves)  # one order in all processes: no deadlock
         if moves:
-            columns = [list(c) for c in zip(*moves, strict=True)]
+            columns = rows.columns(moves)
             if self._db.execute(_MOVE, columns).rowcount != len(moves):
                 raise errors.LostCursorError
         return self._writer.write(self._db, findings.found, findings.faults)

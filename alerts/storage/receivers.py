@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from alerts.delivery.ports import Owner
+from alerts.calling import Owner
 from ingest.storage.vault import Vault
 
 _Db = psycopg.Connection[Any]

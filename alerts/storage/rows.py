@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any, LiteralString
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -20,7 +20,7 @@ ALERT_COLUMNS: LiteralString = (
     " a.evidence, a.person_no, a.dwelling_no, a.device_no, a.site, a.raised_at, a.reading_at,"
     " a.late, a.state, a.condition, a.team_no, a.routed_because, a.owner, a.next_step_at, a.pages,"
     " a.disposition, a.version, a.alert_class, a.response, a.chain, a.acknowledged_until,"
-    " a.snoozed_until, a.offered_to, a.offered_until, a.stale, a.outcome, a.told_teams"
+    " a.snoozed_until, a.offered_to, a.offered_until, a.stale, a.outcome"
 )
 TEAMS: LiteralString = (
     "t.id, t.name,"
@@ -71,7 +71,6 @@ def alert(row: tuple[Any, ...]) -> model.Alert:
         offered_until=row[31],
         stale=row[32],
         outcome=row[33],
-        told_teams=tuple(row[34]),
         team=team,
         team_name=team_name,
         told=tuple(told),
@@ -116,6 +115,11 @@ def observations(found: Sequence[tuple[Any, ...]], names: Sequence[str] = ROW.na
         for name, column in zip(names, zip(*found, strict=True), strict=True):
             out[name] = column
     return out
+
+
+def columns(found: Iterable[Sequence[Any]]) -> list[list[Any]]:
+    """Return rows as columns: one statement with arrays instead of a statement for each."""
+    return [list(column) for column in zip(*found, strict=True)]
 
 
 def evidence_json(evidence: model.Evidence) -> str:

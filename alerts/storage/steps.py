@@ -14,7 +14,6 @@ from typing import Any
 import psycopg
 
 from alerts import escalation, lifecycle, model
-from alerts.delivery.ports import Owner
 from alerts.delivery.rendering import DELAYED, HELP, WAITING
 from alerts.escalation import Due, Kind, Tell
 from alerts.policies import responses
@@ -302,8 +301,7 @@ class _Round:
         numbers, states = [d[0] for d in self.done], [d[1] for d in self.done]
         self._db.execute(_DONE, [self._now, numbers, states])
         if self._follow:
-            columns = [list(column) for column in zip(*self._follow, strict=True)]
-            self._db.execute(_FOLLOW, columns)
+            self._db.execute(_FOLLOW, rows.columns(self._follow))
         if self._teams:
             with self._db.cursor() as cursor:
                 cursor.executemany(
@@ -322,7 +320,7 @@ class _Round:
             template = HELP
         queued = self._outgoing.ask(
             alert_no=alert.no, run=due.run, position=due.position, repetition=due.repetition,
-            urgency=alert.severity.rank, owners=[Owner(*o) for o in who.owners],
+            urgency=alert.severity.rank, owners=who.owners,
             template=template, channels=channels or None,
         )  # fmt: skip
         detail: dict[str, Any] = {"messages": queued.count}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from alerts import emergencies, model, ports, watchdog
+from alerts.storage import rows
 from ingest.kernel.clock import Clock
 from ingest.kernel.observation import Alarm, Quality
 from ingest.storage.pool import Connection, Pool, store_errors
@@ -62,7 +63,7 @@ class Calls:
                 self._modes.setdefault(device_no, []).append(mode)
         cancels = sorted({emergencies.key(a) for a in alarms if a.cancel})
         if cancels:
-            columns = [list(c) for c in zip(*cancels, strict=True)]
+            columns = rows.columns(cancels)
             self._tried.update(db.execute(_TRIED, columns).fetchall())
 
     def takes(self, logged: ports.LoggedAlarm, open_alert: model.Alert | None) -> bool:

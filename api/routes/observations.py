@@ -51,7 +51,7 @@ def series(  # noqa: PLR0917  (the framework gives them by name)
     Buckets need `since`; implausible readings are counted but enter no figure, and spans in
     which nothing was measured are left out.
     """
-    person = _known(hub, patient)
+    person = deps.person(hub, patient)
     quantities = named(code)
     since, until = _aware(since, "since"), _aware(until, "until")
     deps.seen(hub, who, "observations.view", people=[person.no])
@@ -84,7 +84,7 @@ def timeline(
     cursor: deps.Cursor = None,
 ) -> wire.Page[wire.TimelineItem]:
     """Return what happened, newest first, in one order."""
-    person = _known(hub, patient)
+    person = deps.person(hub, patient)
     before = _moment(deps.opened(cursor, 1)[0]) if cursor else None
     deps.seen(hub, who, "timeline.view", people=[person.no])
     measured = hub.readings.recent(
@@ -309,10 +309,3 @@ def _aware(moment: datetime | None, name: str) -> datetime | None:
             errors=[{"at": f"query.{name}", "problem": "for example 2026-01-31T08:00:00Z"}],
         )
     return moment
-
-
-def _known(hub: deps.Services, patient: str) -> register.Person:
-    found = hub.register.person(deps.number("person", patient))
-    if found is None:
-        raise errors.NotFoundError(what="patient")
-    return found

@@ -75,7 +75,7 @@ def _later(path: str, method: str) -> None:
         refuse,
         methods=[method],
         name=f"{method} {path}",
-        summary="Comes with a later issue",
+        summary="Not there yet",
         status_code=501,
         response_model=None,
         responses={501: {"model": wire.Problem}},

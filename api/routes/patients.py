@@ -88,7 +88,7 @@ def everybody(
 @router.get("/patients/{patient}", summary="One person")
 def one(hub: deps.Hub, who: deps.PatientReader, patient: str) -> wire.Person:
     """Return a person: how to reach them, whom to ring, their devices and newest readings."""
-    found = known(hub, patient)
+    found = deps.person(hub, patient)
     deps.seen(hub, who, "patients.view", people=[found.no])
     return shown(hub, found)
 
@@ -100,7 +100,7 @@ def change(
     """Change what is given; an empty text or list clears, `null` and absent leave as it is."""
     if not who.may(security.Permission.PLAN_WRITE) and _PLAN & body.model_fields_set:
         raise errors.ForbiddenError(role=who.role, permission=security.Permission.PLAN_WRITE)
-    before = known(hub, patient)
+    before = deps.person(hub, patient)
     after = hub.register.change_person(
         before.no,
         register.PersonChange(
@@ -135,7 +135,7 @@ def change(
 @router.get("/patients/{patient}/contacts", summary="Whom to ring, in order")
 def contacts(hub: deps.Hub, who: deps.PatientReader, patient: str) -> wire.Page[wire.Contact]:
     """Return a person's contacts in ringing order."""
-    found = known(hub, patient)
+    found = deps.person(hub, patient)
     deps.seen(hub, who, "patients.contacts", people=[found.no])
     return wire.Page(items=_shown_contacts(found))
 
@@ -145,7 +145,7 @@ def put_contacts(
     hub: deps.Hub, who: deps.PatientWriter, patient: str, body: list[wire.Contact]
 ) -> wire.Page[wire.Contact]:
     """Replace a person's contacts; their order is the ringing order."""
-    found = known(hub, patient)
+    found = deps.person(hub, patient)
     after = hub.register.change_person(found.no, register.PersonChange(contacts=_contacts(body)))
     deps.seen(hub, who, "patients.change", people=[found.no], detail={"fields": ["contacts"]})
     return wire.Page(items=_shown_contacts(after))
@@ -154,7 +154,7 @@ def put_contacts(
 @router.get("/patients/{patient}/devices", summary="A person's devices")
 def devices_below(hub: deps.Hub, who: deps.PatientReader, patient: str) -> wire.Page[wire.Device]:
     """Return what a person wears or uses, and what their home shares, at present."""
-    found = known(hub, patient)
+    found = deps.person(hub, patient)
     deps.seen(hub, who, "patients.devices", people=[found.no])
     return wire.Page(items=[devices.shown(d) for d in _devices(hub, found)])
 
@@ -168,7 +168,7 @@ def audit(
     cursor: deps.Cursor = None,
 ) -> wire.Page[wire.AuditEntry]:
     """Return who saw or changed something about a person, newest first."""
-    found = known(hub, patient)
+    found = deps.person(hub, patient)
     before = deps.whole(deps.opened(cursor, 1)[0]) if cursor else None
     entries = hub.audit.of_person(found.no, before=before, limit=limit + 1)
     after = deps.cursor([entries[limit - 1].no]) if len(entries) > limit else None
@@ -191,7 +191,7 @@ def _later(what: str) -> None:
         refuse,
         methods=["GET"],
         name=f"patient {what}",
-        summary=f"A person's {what} (comes with a later issue)",
+        summary=f"A person's {what} (not there yet)",
         status_code=501,
         response_model=None,
         responses={501: {"model": wire.Problem}},
@@ -200,14 +200,6 @@ def _later(what: str) -> None:
 
 for _what in ("plan", "consents", "risk"):
     _later(_what)
-
-
-def known(hub: deps.Services, patient: str) -> register.Person:
-    """Return a registered person."""
-    found = hub.register.person(deps.number("person", patient))
-    if found is None:
-        raise errors.NotFoundError(what="patient")
-    return found
 
 
 def shown(hub: deps.Services, person: register.Person) -> wire.Person:

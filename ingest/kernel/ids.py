@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import Literal, NewType
-
-PersonNo = NewType("PersonNo", int)
-DwellingNo = NewType("DwellingNo", int)
-DeviceNo = NewType("DeviceNo", int)
-AlertNo = NewType("AlertNo", int)
+from typing import Literal
 
 Kind = Literal[
     "person", "home", "device", "site", "alert", "event", "quarantine", "account", "team",

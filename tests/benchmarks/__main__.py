@@ -24,7 +24,7 @@ import numpy as np
 import psutil
 import psycopg
 
-from alerts.delivery.ports import Owner
+from alerts.calling import Owner
 from alerts.storage import receivers
 from ingest.kernel import observation
 from ingest.storage.vault import Vault

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -17,24 +17,12 @@ from alerts.storage.alerts import AlertStore
 from alerts.storage.mutes import Mutes as MuteStore
 from alerts.storage.routing import Router
 from alerts.storage.steps import Steps
-from ingest.storage.pool import Pool, open_pool
+from ingest.storage.pool import Pool
 from tests.contract import homes
-from tests.contract.homes import Homes, Writer
+from tests.contract.homes import Homes, Writer, make
 from tests.support.clock import FixedClock
 
 pytestmark = pytest.mark.service
-
-
-@pytest.fixture
-def here(store_url: str) -> Homes:
-    return Homes.make(store_url)
-
-
-@pytest.fixture
-def pool(here: Homes) -> Iterator[Pool]:
-    opened = open_pool(here.url, name="test", most=6)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
@@ -52,16 +40,8 @@ def mutes(pool: Pool, clock: FixedClock) -> Mutes:
     return Mutes(store=MuteStore(pool), clock=clock)
 
 
-def make(here: Homes, clock: FixedClock, rule: str = "spo2", **changed: object) -> model.Alert:
-    alert = model.Alert(
-        no=0, episode=f"person:{here.people[0]}/{rule}", source=model.Source.RULE, rule_id=rule,
-        rule_version="1", severity=model.Severity.URGENT, title="T", reason="R", evidence=(),
-        person_no=here.people[0], dwelling_no=here.homes[0], device_no=None, site="maple-court",
-        raised_at=clock.now(), reading_at=clock.now(), late=False, state=model.State.OPEN,
-        condition=model.Condition.ACTIVE, team_no=here.teams["district_nursing"],
-        routed_because="r",
-    )  # fmt: skip
-    return replace(alert, **changed)  # type: ignore[arg-type]
+def alert_of(here: Homes, clock: FixedClock, rule: str = "spo2", **changed: Any) -> model.Alert:
+    return make(here, clock, rule=rule, **{"severity": model.Severity.URGENT, **changed})
 
 
 def kinds(alerts: Alerts, alert: model.Alert) -> list[str]:
@@ -75,7 +55,7 @@ def test_of_one_severity_what_came_too_late_to_page_is_first_and_the_cursor_foll
     for n, (severity, stale) in enumerate(
         [("soon", False), ("soon", True), ("urgent", False), ("soon", True), ("urgent", True)]
     ):
-        made.append(store.open(make(here, clock, f"r{n}", severity=model.Severity(severity))))
+        made.append(store.open(alert_of(here, clock, f"r{n}", severity=model.Severity(severity))))
         with homes.connect(here.url) as db:
             db.execute("UPDATE alerts.alert SET stale = %s WHERE no = %s", [stale, made[-1].no])
         clock.advance(60)
@@ -94,10 +74,10 @@ def test_of_one_severity_what_came_too_late_to_page_is_first_and_the_cursor_foll
 def test_a_team_that_was_told_has_it_on_its_queue_beside_its_own(
     here: Homes, store: AlertStore, alerts: Alerts, clock: FixedClock
 ) -> None:
-    own = store.open(make(here, clock, "own", team_no=here.teams["telecare_operator"]))
+    own = store.open(alert_of(here, clock, "own", team_no=here.teams["telecare_operator"]))
     clock.advance(60)
-    told = store.open(make(here, clock, "told"))
-    store.open(make(here, clock, "neither"))
+    told = store.open(alert_of(here, clock, "told"))
+    store.open(alert_of(here, clock, "neither"))
     with homes.connect(here.url) as db:
         db.execute(
             "UPDATE alerts.alert SET told_teams = %s WHERE no = %s",
@@ -118,8 +98,8 @@ def test_a_team_that_was_told_has_it_on_its_queue_beside_its_own(
 def test_the_queue_of_an_owner_is_what_they_have_to_do(
     here: Homes, store: AlertStore, alerts: Alerts, clock: FixedClock
 ) -> None:
-    mine = store.open(make(here, clock, "mine"))
-    store.open(make(here, clock, "nobodys"))
+    mine = store.open(alert_of(here, clock, "mine"))
+    store.open(alert_of(here, clock, "nobodys"))
     alerts.acknowledge(mine.no, by="n", expected_version=1)
     assert [a.no for a in alerts.queue(owner="n")[0]] == [mine.no]
     assert alerts.queue(owner="m")[0] == []
@@ -128,7 +108,7 @@ def test_the_queue_of_an_owner_is_what_they_have_to_do(
 def test_a_handover_waits_for_its_answer(
     here: Homes, store: AlertStore, alerts: Alerts, clock: FixedClock
 ) -> None:
-    alert = store.open(make(here, clock))
+    alert = store.open(alert_of(here, clock))
     alerts.acknowledge(alert.no, by="a", expected_version=1)
     offered = alerts.offer(alert.no, by="a", expected_version=2, to="b", note="end of shift")
     assert (offered.owner, offered.offered_to) == ("a", "b")
@@ -209,7 +189,7 @@ def test_a_team_that_is_sent_has_it_on_its_queue_and_says_that_it_goes(
 def test_a_team_that_cant_go_makes_it_ask_more_people(
     here: Homes, store: AlertStore, alerts: Alerts, clock: FixedClock
 ) -> None:
-    alert = store.open(make(here, clock, severity=model.Severity.EMERGENCY))
+    alert = store.open(alert_of(here, clock, severity=model.Severity.EMERGENCY))
     alerts.dispatch(alert.no, by="n", expected_version=1, to="E", team="equipment")
     refused = alerts.turn_down(alert.no, by="e", expected_version=2, note="no car")
     assert (refused.state, refused.owner, refused.pages) == ("open", None, 2)
@@ -225,7 +205,7 @@ def test_a_team_that_cant_go_makes_it_ask_more_people(
 def test_escalating_asks_whom_the_response_tells_next_and_at_its_end_the_last_again(
     here: Homes, pool: Pool, store: AlertStore, alerts: Alerts, clock: FixedClock
 ) -> None:
-    alert = store.open(make(here, clock, severity=model.Severity.EMERGENCY))
+    alert = store.open(alert_of(here, clock, severity=model.Severity.EMERGENCY))
     steps = Steps(pool, router=Router(age_s=0.0, clock=clock))
     version, told = 1, []
     for _ in range(5):
@@ -241,7 +221,7 @@ def test_escalating_asks_whom_the_response_tells_next_and_at_its_end_the_last_ag
 def test_pressing_escalate_twice_at_once_goes_on_rather_than_back(
     here: Homes, store: AlertStore, alerts: Alerts, clock: FixedClock
 ) -> None:
-    alert = store.open(make(here, clock, severity=model.Severity.EMERGENCY))
+    alert = store.open(alert_of(here, clock, severity=model.Severity.EMERGENCY))
     for version, tell in ((1, "on_call"), (2, "rapid_response")):  # no tick comes between
         alerts.escalate(alert.no, by="n", expected_version=version)
         assert alerts.next_steps([alert.no])[alert.no].tell == tell
@@ -250,10 +230,10 @@ def test_pressing_escalate_twice_at_once_goes_on_rather_than_back(
 def test_an_emergency_cant_be_put_off_and_anything_else_for_a_bounded_time(
     here: Homes, store: AlertStore, alerts: Alerts, clock: FixedClock
 ) -> None:
-    worst = store.open(make(here, clock, "a", severity=model.Severity.EMERGENCY))
+    worst = store.open(alert_of(here, clock, "a", severity=model.Severity.EMERGENCY))
     with pytest.raises(errors.TransitionRefusedError, match="an emergency can't be put off"):
         alerts.snooze_for(worst.no, by="n", expected_version=1, minutes=1, reason="x")
-    other = store.open(make(here, clock, "b"))
+    other = store.open(alert_of(here, clock, "b"))
     with pytest.raises(errors.TransitionRefusedError, match="30 minutes at most"):
         alerts.snooze_for(other.no, by="n", expected_version=1, minutes=31, reason="x")
     waiting = alerts.snooze_for(other.no, by="n", expected_version=1, minutes=30, reason="rests")
@@ -264,7 +244,7 @@ def test_an_emergency_cant_be_put_off_and_anything_else_for_a_bounded_time(
 def test_acting_on_one_alert_changes_no_other(
     here: Homes, store: AlertStore, alerts: Alerts, clock: FixedClock
 ) -> None:
-    one, two = store.open(make(here, clock, "a")), store.open(make(here, clock, "b"))
+    one, two = store.open(alert_of(here, clock, "a")), store.open(alert_of(here, clock, "b"))
     before = (alerts.get(two.no), alerts.history(two.no), alerts.next_steps([two.no]))
     version = 1
     for act in (
@@ -288,15 +268,15 @@ def test_acting_on_one_alert_changes_no_other(
 def test_related_are_the_other_open_alerts_of_the_person_and_of_the_home(
     here: Homes, store: AlertStore, alerts: Alerts, clock: FixedClock
 ) -> None:
-    mine = store.open(make(here, clock, "a"))
-    also = store.open(make(here, clock, "b", severity=model.Severity.SOON))
+    mine = store.open(alert_of(here, clock, "a"))
+    also = store.open(alert_of(here, clock, "b", severity=model.Severity.SOON))
     smoke = store.open(
-        make(here, clock, "smoke", person_no=None, severity=model.Severity.EMERGENCY)
+        alert_of(here, clock, "smoke", person_no=None, severity=model.Severity.EMERGENCY)
     )
-    over = store.open(make(here, clock, "c"))
+    over = store.open(alert_of(here, clock, "c"))
     alerts.close(over.no, by="n", expected_version=1, disposition="advice")
-    store.open(make(here, clock, "d", person_no=here.people[1], dwelling_no=here.homes[1]))
-    nobodys = store.open(make(here, clock, "e", person_no=None, dwelling_no=None))
+    store.open(alert_of(here, clock, "d", person_no=here.people[1], dwelling_no=here.homes[1]))
+    nobodys = store.open(alert_of(here, clock, "e", person_no=None, dwelling_no=None))
     assert [a.no for a in alerts.related(mine)] == [smoke.no, also.no]
     assert [a.no for a in alerts.related(smoke)] == [mine.no, also.no]
     assert alerts.related(nobodys) == []
@@ -305,8 +285,8 @@ def test_related_are_the_other_open_alerts_of_the_person_and_of_the_home(
 def test_related_alerts_are_closed_together_all_or_none_each_with_its_own_event(
     here: Homes, store: AlertStore, alerts: Alerts, clock: FixedClock
 ) -> None:
-    one, two = store.open(make(here, clock, "a")), store.open(make(here, clock, "b"))
-    fall = store.open(make(here, clock, "fall"))
+    one, two = store.open(alert_of(here, clock, "a")), store.open(alert_of(here, clock, "b"))
+    fall = store.open(alert_of(here, clock, "fall"))
 
     def close(also: list[tuple[int, int]], disposition: str = "advice") -> model.Alert:
         return alerts.close(
@@ -319,7 +299,7 @@ def test_related_alerts_are_closed_together_all_or_none_each_with_its_own_event(
     with pytest.raises(errors.TransitionRefusedError, match=f"{fall.id} .*a fall is closed with"):
         close([(two.no, 1), (fall.no, 1)])
     assert [kinds(alerts, a) for a in (one, two, fall)] == [["raised"]] * 3
-    stranger = store.open(make(here, clock, "z", person_no=here.people[1]))
+    stranger = store.open(alert_of(here, clock, "z", person_no=here.people[1]))
     with pytest.raises(errors.TransitionRefusedError, match="no open alert of the same person"):
         close([(stranger.no, 1)])
     with pytest.raises(errors.TransitionRefusedError, match="named twice"):
@@ -337,7 +317,7 @@ def test_related_alerts_are_closed_together_all_or_none_each_with_its_own_event(
 def test_a_fall_is_closed_with_what_came_of_it_or_after_somebody_saw_to_the_person(
     here: Homes, store: AlertStore, alerts: Alerts, clock: FixedClock
 ) -> None:
-    fall = store.open(make(here, clock, "fall", severity=model.Severity.EMERGENCY))
+    fall = store.open(alert_of(here, clock, "fall", severity=model.Severity.EMERGENCY))
 
     def close(version: int) -> model.Alert:
         return alerts.close(fall.no, by="n", expected_version=version, disposition="advice")
@@ -369,7 +349,7 @@ def test_a_mute_that_is_ended_while_an_alert_is_raised_does_not_hold_it(
 ) -> None:
     made = mutes.add(window(here, clock, ends=clock.now() + timedelta(days=80)))
     raised: list[model.Alert] = []
-    raising = threading.Thread(target=lambda: raised.append(store.open(make(here, clock))))
+    raising = threading.Thread(target=lambda: raised.append(store.open(alert_of(here, clock))))
     with homes.connect(here.url) as db, db.transaction():
         db.execute("UPDATE alerts.mute SET ended_at = %s WHERE no = %s", [clock.now(), made.no])
         raising.start()
@@ -385,13 +365,13 @@ def test_a_mute_holds_what_is_no_emergency_and_ending_it_lets_go(
     assert mutes.listed() == mutes.listed(person_no=here.people[0]) == [made]
     assert mutes.listed(person_no=here.people[1]) == []
     clock.advance(60)
-    held = store.open(make(here, clock, "a"))
+    held = store.open(alert_of(here, clock, "a"))
     assert held.snoozed_until == made.mute.ends
-    owned = store.open(make(here, clock, "b"))
+    owned = store.open(alert_of(here, clock, "b"))
     alerts.acknowledge(owned.no, by="n", expected_version=1)
-    own = store.open(make(here, clock, "d", severity=model.Severity.SOON))
+    own = store.open(alert_of(here, clock, "d", severity=model.Severity.SOON))
     alerts.snooze(own.no, by="n", expected_version=1, until=made.mute.ends, reason="later")
-    urgent = store.open(make(here, clock, "c", severity=model.Severity.EMERGENCY))
+    urgent = store.open(alert_of(here, clock, "c", severity=model.Severity.EMERGENCY))
     assert urgent.snoozed_until is None
     clock.advance(60)
     ended = mutes.end(made.no)
@@ -416,7 +396,7 @@ def test_what_another_window_still_covers_stays_held_until_that_ones_end(
     tomorrow = clock.now() + timedelta(days=1)
     mutes.add(window(here, clock, person_no=None, dwelling_no=here.homes[0], ends=tomorrow))
     longer = mutes.add(window(here, clock))
-    held = store.open(make(here, clock))
+    held = store.open(alert_of(here, clock))
     mutes.end(longer.no)
     due = alerts.next_steps([held.no])[held.no]
     assert due.due_at == tomorrow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,24 +13,12 @@ from alerts.rules import pack, registry
 from alerts.service import Alerts
 from alerts.storage.alarms import AlarmLog
 from alerts.storage.alerts import AlertStore
-from ingest.storage.pool import Pool, open_pool
+from ingest.storage.pool import Pool
 from tests.contract import homes
-from tests.contract.homes import Homes, Writer
+from tests.contract.homes import Homes, Writer, make
 from tests.support.clock import FixedClock
 
 pytestmark = pytest.mark.service
-
-
-@pytest.fixture
-def here(store_url: str) -> Homes:
-    return Homes.make(store_url)
-
-
-@pytest.fixture
-def pool(here: Homes) -> Iterator[Pool]:
-    opened = open_pool(here.url, name="test", most=6)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
@@ -42,18 +29,6 @@ def store(pool: Pool) -> AlertStore:
 @pytest.fixture
 def alerts(store: AlertStore, clock: FixedClock) -> Alerts:
     return Alerts(store=store, clock=clock)
-
-
-def make(here: Homes, clock: FixedClock, number: int = 0) -> model.Alert:
-    return model.Alert(
-        no=0, episode=f"person:{here.people[0]}/rule{number}", source=model.Source.RULE,
-        rule_id=f"rule{number}", rule_version="1", severity=model.Severity.SOON, title="T",
-        reason="R", evidence=({"code": "spo2", "value": 84.0, "unit": "%", "time": "t"},),
-        person_no=here.people[0], dwelling_no=here.homes[0], device_no=None, site="maple-court",
-        raised_at=clock.now(), reading_at=clock.now(), late=False, state=model.State.OPEN,
-        condition=model.Condition.ACTIVE, team_no=here.teams["district_nursing"],
-        routed_because="r",
-    )  # fmt: skip
 
 
 def test_an_alert_comes_back_as_it_was_stored(

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from alerts import model
-from alerts.delivery.ports import Due, Failed, Owner, Sent
+from alerts.calling import Owner
+from alerts.delivery.ports import Due, Failed, Sent
 from alerts.service import Alerts
 from alerts.storage import deliveries
 from alerts.storage.alerts import AlertStore

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 
 import psycopg
@@ -14,25 +13,12 @@ from alerts.service import Alerts
 from alerts.storage import chains
 from alerts.storage.alerts import AlertStore
 from alerts.storage.ledger import Ledger
-from ingest.storage.pool import Pool, open_pool
+from ingest.storage.pool import Pool
 from tests.contract import homes
-from tests.contract.homes import Homes
-from tests.contract.test_alert_store import make
+from tests.contract.homes import Homes, make
 from tests.support.clock import FixedClock
 
 pytestmark = pytest.mark.service
-
-
-@pytest.fixture
-def here(store_url: str) -> Homes:
-    return Homes.make(store_url)
-
-
-@pytest.fixture
-def pool(here: Homes) -> Iterator[Pool]:
-    opened = open_pool(here.url, name="test", most=2)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -65,25 +65,6 @@ def session(log: ReadingLog) -> reader.Session:
     return made
 
 
-@pytest.fixture
-def here(store_url: str) -> Homes:
-    return Homes.make(store_url)
-
-
-@pytest.fixture
-def obs(here: Homes) -> Iterator[Writer]:
-    writer = Writer(here.url)
-    yield writer
-    writer.close()
-
-
-@pytest.fixture
-def event(here: Homes) -> Iterator[Writer]:
-    writer = Writer(here.url, "event")
-    yield writer
-    writer.close()
-
-
 # --- alarms --------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -19,27 +19,14 @@ from alerts.storage.alerts import AlertStore
 from alerts.storage.measures import Measures
 from alerts.storage.routing import Router
 from alerts.storage.steps import Steps
-from ingest.storage.pool import Pool, connect, open_pool
+from ingest.storage.pool import Pool, connect
 from tests.contract import homes
-from tests.contract.homes import Homes, Writer
-from tests.contract.test_alert_store import make
+from tests.contract.homes import Homes, Writer, make
 from tests.support.clock import FixedClock
 from tests.unit.alerts.measures.told import as_dicts
 
 pytestmark = pytest.mark.service
 DAY = date(2026, 1, 5)  # of the clock
-
-
-@pytest.fixture
-def here(store_url: str) -> Homes:
-    return Homes.make(store_url)
-
-
-@pytest.fixture
-def pool(here: Homes) -> Iterator[Pool]:
-    opened = open_pool(here.url, name="test", most=3)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

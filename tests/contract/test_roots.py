@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -13,31 +12,12 @@ from alerts.service import Alerts
 from alerts.storage import chains
 from alerts.storage.alerts import AlertStore
 from alerts.storage.roots import Roots
-from ingest.storage.pool import Pool, open_pool
-from tests.contract.homes import Homes, connect
-from tests.contract.test_alert_store import make
+from ingest.storage.pool import Pool
+from tests.contract.homes import Homes, connect, make
 from tests.support.clock import FixedClock
-from tests.support.receiver import Receiver, receiving
+from tests.support.receivers import WebReceiver, answering
 
 pytestmark = pytest.mark.service
-
-
-@pytest.fixture
-def here(store_url: str) -> Homes:
-    return Homes.make(store_url)
-
-
-@pytest.fixture
-def pool(here: Homes) -> Iterator[Pool]:
-    opened = open_pool(here.url, name="test", most=3)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as made:
-        yield made
 
 
 class Hub:
@@ -73,17 +53,15 @@ class Hub:
 
 
 @pytest.fixture
-def hub(here: Homes, pool: Pool, clock: FixedClock, tmp_path: Path, receiver: Receiver) -> Hub:
-    return Hub(here, pool, clock, tmp_path / "roots", receiver.url + "/roots")
+def hub(here: Homes, pool: Pool, clock: FixedClock, tmp_path: Path, web: WebReceiver) -> Hub:
+    return Hub(here, pool, clock, tmp_path / "roots", web.url + "/roots")
 
 
-def test_a_root_is_made_each_hour_and_published_in_both_places(
-    hub: Hub, receiver: Receiver
-) -> None:
+def test_a_root_is_made_each_hour_and_published_in_both_places(hub: Hub, web: WebReceiver) -> None:
     hub.live(3)
     published = hub.published()
     assert [(r.after, r.event_no, r.heads) for r in published] == [(0, 2, 1), (2, 4, 1), (4, 6, 1)]
-    assert [chain.read_line(body) for path, body in receiver.came if path == "/roots"] == published
+    assert [chain.read_line(body) for path, body in web.said if path == "/roots"] == published
     assert hub.wrong() == []
 
 
@@ -102,19 +80,17 @@ def test_an_hour_without_any_event_has_its_root_too(hub: Hub) -> None:
     assert hub.wrong() == []
 
 
-def test_a_place_that_was_away_gets_all_of_them_in_order_later(
-    hub: Hub, receiver: Receiver
-) -> None:
-    receiver.status = 503
+def test_a_place_that_was_away_gets_all_of_them_in_order_later(hub: Hub, web: WebReceiver) -> None:
+    web.answer = answering(503)
     with pytest.raises(errors.PlaceUnavailableError, match=r"127\.0\.0\.1.*503"):
         hub.live()
     hub.clock.advance(3_600)
     assert len(hub.published()) == 1, "the other place has it all the same"
-    receiver.status = 200
-    receiver.came.clear()
+    web.answer = answering(200)
+    web.got.clear()
     hub.live(1)
-    assert [chain.read_line(body) for _, body in receiver.came] == hub.published()
-    assert len(receiver.came) == 2
+    assert [chain.read_line(body) for _, body in web.said] == hub.published()
+    assert len(web.got) == 2
 
 
 def test_a_file_that_can_not_be_written_is_told_and_tried_again(hub: Hub) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,18 +26,6 @@ HOURS = [
     {"days": ["mon", "tue", "wed", "thu", "fri"], "from": "08:00", "to": "22:00"},
     {"days": ["sat"], "from": "08:30", "to": "13:00"},
 ]
-
-
-@pytest.fixture
-def here(store_url: str) -> Homes:
-    return Homes.make(store_url)
-
-
-@pytest.fixture
-def event(here: Homes) -> Iterator[Writer]:
-    writer = Writer(here.url, "event")
-    yield writer
-    writer.close()
 
 
 def sql(here: Homes, statement: str, *values: Any) -> list[Any]:

@@ -52,18 +52,6 @@ def working(
         log.close()
 
 
-@pytest.fixture
-def here(store_url: str) -> Homes:
-    return Homes.make(store_url)
-
-
-@pytest.fixture
-def obs(here: Homes) -> Iterator[Writer]:
-    writer = Writer(here.url)
-    yield writer
-    writer.close()
-
-
 def listening(url: str, *, since: float) -> None:
     """Let the hub have listened without a break since then."""
     with homes.connect(url) as db:

@@ -23,8 +23,7 @@ from alerts.storage.alerts import AlertStore
 from api.embedded.postgres import EmbeddedPostgres
 from ingest.storage.pool import open_pool
 from tests.contract import homes
-from tests.contract.homes import Homes
-from tests.contract.test_alert_store import make
+from tests.contract.homes import Homes, make
 from tests.support import hurried, waiting
 from tests.support.clock import FixedClock
 

@@ -14,7 +14,7 @@ from alerts.storage.test_calls import MonthlyTests
 from alerts.storage.upkeep import Upkeep
 from ingest.kernel.clock import SystemClock
 from ingest.storage.device_tests import DeviceTests
-from ingest.storage.pool import Pool, open_pool
+from ingest.storage.pool import Pool
 from tests.contract import homes
 from tests.contract.homes import Homes, Writer, connect
 from tests.support.clock import FixedClock
@@ -26,25 +26,6 @@ PACKS = registry.load()
 @pytest.fixture
 def clock() -> FixedClock:
     return FixedClock(SystemClock().now())
-
-
-@pytest.fixture
-def here(store_url: str) -> Homes:
-    return Homes.make(store_url)
-
-
-@pytest.fixture
-def pool(here: Homes) -> Iterator[Pool]:
-    opened = open_pool(here.url, name="test", most=3)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def event(here: Homes) -> Iterator[Writer]:
-    writer = Writer(here.url, "event")
-    yield writer
-    writer.close()
 
 
 @pytest.fixture

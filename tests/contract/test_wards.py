@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,24 +13,12 @@ from alerts.service import Alerts
 from alerts.storage.alerts import AlertStore
 from alerts.storage.routing import Router
 from alerts.storage.wards import Wards
-from ingest.storage.pool import Pool, connect, open_pool
+from ingest.storage.pool import Pool, connect
 from tests.contract.homes import Homes
 from tests.support.clock import FixedClock
 
 pytestmark = pytest.mark.service
 DAY = 86_400.0
-
-
-@pytest.fixture
-def here(store_url: str) -> Homes:
-    return Homes.make(store_url)
-
-
-@pytest.fixture
-def pool(here: Homes) -> Iterator[Pool]:
-    opened = open_pool(here.url, name="test", most=3)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

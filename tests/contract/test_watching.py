@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,11 @@ from alerts.settings import AlertsSettings
 from alerts.storage.selfcheck import SelfCheck
 from alerts.storage.upkeep import Upkeep
 from ingest.kernel.clock import SystemClock
-from ingest.storage.pool import Pool, open_pool
+from ingest.storage.pool import Pool
 from ingest.storage.presence import PostgresPresence
 from tests.contract import homes
 from tests.contract.homes import Homes, connect
-from tests.support.receiver import Receiver, receiving
+from tests.support.receivers import WebReceiver
 
 pytestmark = pytest.mark.service
 
@@ -30,24 +29,6 @@ class Ahead(SystemClock):
 
     def monotonic(self) -> float:
         return self.passed
-
-
-@pytest.fixture
-def here(store_url: str) -> Homes:
-    return Homes.make(store_url)
-
-
-@pytest.fixture
-def pool(here: Homes) -> Iterator[Pool]:
-    opened = open_pool(here.url, name="test", most=3)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as made:
-        yield made
 
 
 @pytest.fixture
@@ -132,9 +113,9 @@ def test_facts_come_from_where_they_are_kept(here: Homes, pool: Pool, check: Sel
 
 
 def test_what_is_vitally_wrong_is_an_alert_and_is_told_outside_which_is_pinged_no_more(
-    here: Homes, check: SelfCheck, watching: watch.Watch, clock: Ahead, receiver: Receiver
+    here: Homes, check: SelfCheck, watching: watch.Watch, clock: Ahead, web: WebReceiver
 ) -> None:
-    switch = outside.DeadMansSwitch(receiver.url, every_s=60.0)
+    switch = outside.DeadMansSwitch(web.url, every_s=60.0)
 
     def tick() -> None:
         check.beat("steps")
@@ -148,18 +129,18 @@ def test_what_is_vitally_wrong_is_an_alert_and_is_told_outside_which_is_pinged_n
 
     tick()
     pass_by()
-    assert receiver.paths() == ["/"]
+    assert [path for path, _ in web.said] == ["/"]
     tick()
     sql(here, "UPDATE alerts.tick SET at = at - interval '2 minutes' WHERE name = 'steps'")
     pass_by()
     sql(here, "UPDATE alerts.tick SET at = at - interval '2 minutes' WHERE name = 'steps'")
     pass_by()
-    assert receiver.came[1:] == [("/fail", "hub.tick_missed")]
+    assert web.said[1:] == [("/fail", "hub.tick_missed")]
     ((rule_id, severity, *_),) = homes.alerts(here.url)
     assert (rule_id, severity) == ("hub.tick_missed", "urgent")
     tick()
     pass_by()
-    assert receiver.paths()[2:] == ["/"]
+    assert [path for path, _ in web.said[2:]] == ["/"]
     assert homes.kinds(here.url) == ["raised", "cleared"]
 
 

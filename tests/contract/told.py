@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from alerts import model
-from alerts.delivery.ports import Owner, Queued
+from alerts.calling import Owner
+from alerts.delivery.ports import Queued
 from alerts.storage import deliveries, receivers
 from ingest.storage.vault import Vault
 from tests.contract import homes
@@ -87,11 +88,13 @@ class Told:
         channels: Sequence[str] | None = None,
     ) -> Queued:
         with homes.connect(self.url) as db, db.transaction():
-            return deliveries.queue(
-                db, alert_no=alert_no, run=run, position=position, repetition=repetition,
+            outgoing = deliveries.Outgoing(db, now=now)
+            asked = outgoing.ask(
+                alert_no=alert_no, run=run, position=position, repetition=repetition,
                 urgency=model.Severity(severity).rank, owners=owners or [self.team],
-                template=template, now=now, channels=channels,
+                template=template, channels=channels,
             )  # fmt: skip
+            return Queued(count=outgoing.write(), said=asked.said)
 
     def stop(self, alert_no: int) -> int:
         with homes.connect(self.url) as db, db.transaction():

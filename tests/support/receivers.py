@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
 from aiosmtpd.controller import Controller
 
 from tests.support import ports
@@ -43,7 +44,7 @@ class Post:
 class WebReceiver:
     """An HTTP server that keeps what it is sent and answers as the test wants."""
 
-    answer: Callable[[Post], Answer] = lambda _: (200, {}, b"")
+    answer: Callable[[Post], Answer] = field(default_factory=lambda: answering(200))
     port: int = 0
     got: list[Post] = field(default_factory=list)
     _server: ThreadingHTTPServer | None = None
@@ -91,6 +92,16 @@ class WebReceiver:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
+
+    @property
+    def url(self) -> str:
+        """Return where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def said(self) -> list[tuple[str, str]]:
+        """Return path and body of what came, in order."""
+        return [(post.path, post.body.decode()) for post in self.got]
 
     @property
     def keys(self) -> list[str]:
@@ -174,6 +185,18 @@ class NotifyService(WebReceiver):
             return 200, {}, json.dumps({"notifications": found}).encode()
         ref = path.rpartition("/")[2]
         return 200, {}, json.dumps({"id": ref, "status": self.status}).encode()
+
+
+def answering(status: int) -> Callable[[Post], Answer]:
+    """Return an answer with this status and nothing else."""
+    return lambda _: (status, {}, b"")
+
+
+@pytest.fixture
+def web() -> Iterator[WebReceiver]:
+    receiver = WebReceiver().start()
+    yield receiver
+    receiver.stop()
 
 
 def slowly(seconds: float) -> Callable[[Post], Answer]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from alerts.delivery.ports import Owner
+from alerts.calling import Owner
 from alerts.storage import receivers
 from ingest.storage.vault import Vault
 from tests.support import hurried

@@ -21,7 +21,7 @@ from ingest.kernel.clock import SystemClock
 from ingest.storage.pool import open_pool
 from tests.contract import told
 from tests.contract.told import Told
-from tests.support.receivers import MailReceiver, NotifyService, WebReceiver
+from tests.support.receivers import MailReceiver, NotifyService
 
 PUBLIC = "https://hub.example.nhs.uk"
 QUICK = {
@@ -74,13 +74,6 @@ def dispatch(here: Told) -> Iterator[Start]:
             return made
 
         yield start
-
-
-@pytest.fixture
-def web() -> Iterator[WebReceiver]:
-    receiver = WebReceiver().start()
-    yield receiver
-    receiver.stop()
 
 
 @pytest.fixture

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from alerts.calling import Owner
 from alerts.delivery import dispatch as dispatching
 from alerts.delivery.links import Links, Opened
-from alerts.delivery.ports import Due, Failed, Message, Owner, Sent, Store
+from alerts.delivery.ports import Due, Failed, Message, Sent, Store
 from ingest.kernel import errors
 from tests.contract import told
 from tests.contract.told import Told

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from alerts.delivery.ports import Owner
+from alerts.calling import Owner
 from tests.contract import told
 from tests.contract.told import Told
 from tests.support.receivers import MailReceiver, WebReceiver

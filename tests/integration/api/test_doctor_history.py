@@ -14,8 +14,7 @@ from alerts.storage.roots import Roots
 from api import doctor, settings
 from ingest.kernel.clock import SystemClock
 from ingest.storage.pool import open_pool
-from tests.contract.homes import Homes
-from tests.contract.test_alert_store import make
+from tests.contract.homes import Homes, make
 from tests.integration.api import served
 from tests.support.clock import FixedClock
 

@@ -17,60 +17,56 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from alerts import errors, outside
-from tests.support.receiver import Receiver, receiving
+from tests.support.receivers import WebReceiver, answering
 
 NONE: frozenset[str] = frozenset()
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as made:
-        yield made
-
-
-@pytest.fixture
-def switch(receiver: Receiver) -> outside.DeadMansSwitch:
-    return outside.DeadMansSwitch(f"{receiver.url}/check/", every_s=60.0)
+def switch(web: WebReceiver) -> outside.DeadMansSwitch:
+    return outside.DeadMansSwitch(f"{web.url}/check/", every_s=60.0)
 
 
 def test_the_switch_is_pinged_once_a_minute_while_all_is_well(
-    switch: outside.DeadMansSwitch, receiver: Receiver
+    switch: outside.DeadMansSwitch, web: WebReceiver
 ) -> None:
     for second in range(0, 125, 10):
         switch.tend(NONE, monotonic=float(second))
-    assert receiver.came == [("/check", "")] * 3
+    assert web.said == [("/check", "")] * 3
 
 
 def test_what_goes_wrong_is_said_at_once_and_once_by_rule_ids_and_no_ping_follows(
-    switch: outside.DeadMansSwitch, receiver: Receiver
+    switch: outside.DeadMansSwitch, web: WebReceiver
 ) -> None:
     switch.tend(NONE, monotonic=0.0)
     wrong = frozenset({"hub.tick_missed", "hub.readings_late"})
     for second in range(10, 200, 10):
         switch.tend(wrong, monotonic=float(second))
-    assert receiver.came[1:] == [("/check/fail", "hub.readings_late\nhub.tick_missed")]
+    assert web.said[1:] == [("/check/fail", "hub.readings_late\nhub.tick_missed")]
     switch.tend(frozenset({"hub.disk_low"}), monotonic=200.0)
     switch.tend(NONE, monotonic=210.0)
-    assert receiver.paths()[2:] == ["/check/fail", "/check"], "well again is said at once too"
+    assert [path for path, _ in web.said[2:]] == ["/check/fail", "/check"], (
+        "well again is said at once too"
+    )
 
 
 def test_while_nobody_knows_how_the_hub_is_it_is_silent(
-    switch: outside.DeadMansSwitch, receiver: Receiver
+    switch: outside.DeadMansSwitch, web: WebReceiver
 ) -> None:
     switch.tend(None, monotonic=0.0)
-    assert receiver.came == []
+    assert web.said == []
 
 
 def test_what_did_not_arrive_is_said_again(
-    switch: outside.DeadMansSwitch, receiver: Receiver
+    switch: outside.DeadMansSwitch, web: WebReceiver
 ) -> None:
-    receiver.status = 500
+    web.answer = answering(500)
     for wrong in (NONE, frozenset({"hub.disk_low"})):
         with pytest.raises(errors.PlaceUnavailableError, match="500"):
             switch.tend(wrong, monotonic=0.0)
-    receiver.status = 200
+    web.answer = answering(200)
     switch.tend(frozenset({"hub.disk_low"}), monotonic=1.0)
-    assert receiver.paths() == ["/check", "/check/fail", "/check/fail"]
+    assert [path for path, _ in web.said] == ["/check", "/check/fail", "/check/fail"]
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/secret-uuid", "http://[bad", "nonsense"])

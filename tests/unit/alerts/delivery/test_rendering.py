@@ -16,7 +16,7 @@ from tests.unit.alerts.delivery.messages import NHS_NUMBER, message
 
 EVERY = list(
     itertools.product(
-        sorted(rendering.languages()), rendering.FORMS,
+        sorted(rendering.languages()), ("sms", "email", "letter"),
         (rendering.WAITING, rendering.DELAYED, rendering.HELP, rendering.TEST),
     )
 )  # fmt: skip
