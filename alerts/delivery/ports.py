@@ -11,6 +11,8 @@ from alerts.model import Severity
 
 SMS = "sms"
 """The channel over which a contact without a receiver of their own is told, by telephone number."""
+SCREEN = "screen"
+"""The queue itself, which needs no receiver: a step that asks for it alone sends nothing."""
 PERSONAL = frozenset({"fhir", "letter"})
 """The only channels that are ever given an NHS number."""
 

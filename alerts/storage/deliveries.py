@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from alerts import model
 from alerts.calling import Owner
 from alerts.delivery import retry
-from alerts.delivery.ports import PERSONAL, SMS, ChannelState, Due, Failed, Queued, Sent
+from alerts.delivery.ports import PERSONAL, SCREEN, SMS, ChannelState, Due, Failed, Queued, Sent
 from alerts.storage import rows
 from ingest.storage.pool import Pool, store_errors
 
@@ -184,7 +184,8 @@ class Outgoing:
     """Messages queued in the caller's transaction: owners looked up once, all written at once.
 
     Told are an owner's receivers of the lowest rank, those that lately failed left out while
-    there are others. Where channels are asked for and the owner has some of them, only those.
+    there are others. Where channels are asked for and the owner has some of them, only those; the
+    screen is one that everybody has.
     What is queued and fails is handed over to the owner's next receiver. The same again queues
     nothing.
     """
@@ -221,7 +222,7 @@ class Outgoing:
             chosen = _first(_preferred(self._ways[owner], channels))
             self._rows += [_row(step, owner, one) for one in chosen]
             count += len(chosen)
-            said.append(f"{self._names[owner]} {_by(chosen)}")
+            said.append(f"{self._names[owner]} {_by(chosen, channels or ())}")
         return Queued(count=count, said="; ".join(said) or "nobody was to be told")
 
     def write(self) -> int:
@@ -382,7 +383,7 @@ def _receivers(db: _Db, step: _Step, owner: Owner) -> list[_Receiver]:
 
 def _preferred(ways: Sequence[_Receiver], channels: Collection[str] | None) -> list[_Receiver]:
     wanted = [one for one in ways if channels and one.channel in channels]
-    return wanted or list(ways)
+    return wanted if channels and SCREEN in channels else wanted or list(ways)
 
 
 def _first(ways: Sequence[_Receiver]) -> list[_Receiver]:
@@ -445,9 +446,9 @@ def _called(db: _Db, owner: Owner) -> str:
     return f"member {owner.no}"
 
 
-def _by(chosen: Sequence[_Receiver]) -> str:
+def _by(chosen: Sequence[_Receiver], channels: Collection[str]) -> str:
     if not chosen:
-        return "by nothing: no receiver is set up"
+        return "on the screen" + ("" if SCREEN in channels else " only: no receiver is set up")
     return "by " + " and ".join(sorted({one.channel for one in chosen}))
 
 

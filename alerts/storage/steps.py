@@ -327,7 +327,9 @@ class _Round:
         if who.team is not None:
             self._teams.append((alert.no, who.team.no))
             detail["team"] = who.team.id
-        return f"{who.said} ({queued.said})", detail
+        # who is told by the name they are called by is named once
+        said = queued.said if queued.said.startswith(who.said) else f"{who.said} ({queued.said})"
+        return said, detail
 
 
 _NOTHING: Mapping[str, Any] = {}

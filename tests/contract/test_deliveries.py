@@ -81,8 +81,8 @@ def test_who_has_no_receiver_is_said_to_have_none(here: Told, now: datetime) -> 
     queued = here.queue(here.alert(raised_at=now), now=now, owners=[here.team, Owner("hub", 0)])
     assert queued.count == 0
     assert queued.said == (
-        "Team telecare_operator by nothing: no receiver is set up;"
-        " the hub's own operators by nothing: no receiver is set up"
+        "Team telecare_operator on the screen only: no receiver is set up;"
+        " the hub's own operators on the screen only: no receiver is set up"
     )
 
 
@@ -107,6 +107,16 @@ def test_asked_for_channels_are_preferred_and_never_the_reason_to_tell_nobody(
     alert = here.alert(raised_at=now)
     assert here.queue(alert, now=now, channels=["sms"]).said.endswith("by sms")
     assert here.queue(alert, now=now, run=2, channels=["letter"]).said.endswith("by apprise")
+
+
+def test_what_is_for_the_screen_alone_is_sent_to_nobody(here: Told, now: datetime) -> None:
+    here.receiver("apprise", "mailto://a")
+    here.receiver("sms", "07700900001")
+    alert = here.alert(raised_at=now)
+    queued = here.queue(alert, now=now, channels=["screen"])
+    assert (queued.count, queued.said) == (0, "Team telecare_operator on the screen")
+    both = here.queue(alert, now=now, run=2, channels=["screen", "sms"])
+    assert both.said.endswith("by sms")
 
 
 def test_the_same_step_queued_again_queues_nothing(here: Told, now: datetime) -> None:
