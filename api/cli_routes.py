@@ -32,7 +32,7 @@ def routes_check(
         typer.Option(help="Every hour of this year; of the next 365 days where not given."),
     ] = None,
 ) -> None:
-    """Check the tree, and that somebody takes every alert at every hour; exit code 1 on gaps."""
+    """Check the tree, and that somebody takes every alert at every hour; exit code 1 if not."""
     from alerts import coverage  # noqa: PLC0415
     from alerts.rules import registry  # noqa: PLC0415
     from alerts.settings import AlertsSettings  # noqa: PLC0415

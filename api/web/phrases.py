@@ -50,7 +50,7 @@ def clock_time(moment: datetime) -> str:
 
 
 def until(moment: datetime, now: datetime) -> str:
-    """Return an end: the clock time alone where it is of the same day."""
+    """Return a time near by: the clock time alone where it is of the same day."""
     local = moment.astimezone(_zone())
     same_day = local.date() == now.astimezone(_zone()).date()
     return f"{local:%H:%M}" if same_day else clock_time(moment)
@@ -95,7 +95,7 @@ def standing(alert: wire.Alert, now: datetime) -> list[str]:
     if alert.offered_to:
         said.append(f"Offered to {alert.offered_to}, who has not answered")
     if alert.state != "closed":
-        said += [f"{d.to} was sent and has not answered" for d in alert.dispatches if waits(d)]
+        said += [words for d in alert.dispatches if (words := _sent(d, now))]
     if alert.condition == "cleared":
         said.append("What raised it has cleared")
     if alert.pages > 1:
@@ -115,6 +115,17 @@ def _whose(alert: wire.Alert, now: datetime) -> list[str]:
         done = wire.DISPOSITIONS.get(alert.disposition or "", alert.disposition)
         return [f"Closed: {done}" if done else "Closed"]
     return []
+
+
+def _sent(sent: wire.Dispatch, now: datetime) -> str | None:
+    """Return where somebody who was sent is; None once they can't go or are done."""
+    if sent.declined_at or sent.done_at:
+        return None
+    if sent.on_scene_at:
+        return f"{sent.to} there since {until(sent.on_scene_at, now)}"
+    if waits(sent):
+        return f"{sent.to} was sent and has not answered"
+    return f"{sent.to} on the way since {until(sent.accepted_at or sent.sent_at, now)}"
 
 
 def waits(sent: wire.Dispatch) -> bool:

@@ -76,6 +76,7 @@ def _environment() -> jinja2.Environment:
         "ago": phrases.ago,
         "ahead": phrases.ahead,
         "standing": phrases.standing,
+        "until": phrases.until,
         "coming": phrases.coming,
         "happened": phrases.happened,
         "dial": dial,
@@ -493,6 +494,8 @@ def _detail(
         person = hub.register.person(found.person_no)
         access = hub.showing.access(person.home_no) if person else None
     acts = who.may(security.Permission.ALERTS_ACT) and found.state is not model.State.CLOSED
+    teams = hub.organisation.teams()
+    names = {team.id: team.name for team in teams}
     longest = escalation.thawed(found.chain).snooze_most_s
     return page(
         "alert.html",
@@ -513,11 +516,8 @@ def _detail(
         acts=acts,
         longest=[m for m in _WAITS if m * 60 <= longest],
         colleagues=_colleagues(hub, who, found) if acts else (),
-        teams=sorted(
-            hub.organisation.teams(), key=lambda t: t.kind != model.TeamKind.RAPID_RESPONSE
-        )
-        if acts
-        else (),
+        teams=sorted(teams, key=lambda t: t.kind != model.TeamKind.RAPID_RESPONSE),
+        told=[names.get(team, team) for team in found.told],
     )
 
 

@@ -156,6 +156,26 @@ def test_where_an_alert_stands_is_said_with_what_has_to_be_noticed_first() -> No
 
 
 @pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ({"team": "rr"}, "Rapid was sent and has not answered"),
+        ({"team": "rr", "accepted_at": NOW}, "Rapid on the way since 13:00"),
+        ({"team": None}, "Rapid on the way since 12:55"),
+        ({"team": "rr", "accepted_at": NOW, "on_scene_at": NOW}, "Rapid there since 13:00"),
+        ({"team": "rr", "declined_at": NOW}, None),
+        ({"team": "rr", "on_scene_at": NOW, "done_at": NOW}, None),
+    ],
+)
+def test_where_somebody_who_was_sent_is_stands_on_the_alert(
+    sent: dict[str, object], said: str | None
+) -> None:
+    plain = dict.fromkeys(wire.Dispatch.model_fields)
+    one = {**plain, "to": "Rapid", "by": "n", "sent_at": NOW - timedelta(minutes=5), **sent}
+    found = phrases.standing(_alert(state="in_progress", dispatches=[one]), NOW)
+    assert found[1:] == ([said] if said else [])
+
+
+@pytest.mark.parametrize(
     ("step", "said"),
     [
         ({"kind": "tell", "tell": "team"}, "District nurses north is told"),
