@@ -61,7 +61,7 @@ def test_a_bar_in_a_condition_does_not_break_the_table() -> None:
 def test_constants_of_the_method_stand_on_the_page_with_their_values() -> None:
     part = PAGE.partition("## In the code")[2].partition("## References")[0]
     listed = re.findall(r"^\| `([\w.]+)\.(\w+)` \| ([\d.]+) \|", part, flags=re.MULTILINE)
-    assert len(listed) == 16
+    assert len(listed) == 17
     for module, name, value in listed:
         assert getattr(importlib.import_module(module), name) == float(value), name
 
@@ -69,6 +69,6 @@ def test_constants_of_the_method_stand_on_the_page_with_their_values() -> None:
 def test_the_page_names_each_clinical_setting_with_its_default() -> None:
     said = dict(re.findall(r"^\| `([A-Z_]+)` \| (\d+) \|", PAGE, flags=re.MULTILINE))
     settings = AlertsSettings(_env_file=None)  # type: ignore[call-arg]
-    assert len(said) == 18
+    assert len(said) == 28
     for name, default in said.items():
         assert getattr(settings, name.lower()) == float(default), name
