@@ -34,7 +34,6 @@ app.add_typer(account, name="account")
 app.add_typer(cli_rules.rules, name="rules")
 app.add_typer(cli_routes.routes, name="routes")
 app.add_typer(quarantine, name="quarantine")
-app.command("reports")(cli_reports.reports)
 app.add_typer(cli_receivers.receivers, name="receiver")
 
 
@@ -191,6 +190,9 @@ def register(
     for line in lines:
         typer.echo(line, err=code != 0)
     terminal.end(code)
+
+
+app.command("reports")(cli_reports.reports)
 
 
 # -- accounts

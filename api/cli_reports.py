@@ -43,7 +43,10 @@ def reports(
         typer.Option(formats=_DAY, help="For outcomes: its last day."),
     ] = None,
 ) -> None:
-    """Write measures of some days. Small counts are shown: it is for who may see everything."""
+    """Write what alerts of some days came to: how fast, how many, with what outcome.
+
+    Small counts are shown: it is for who may see everything.
+    """
     from alerts.measures import grouping  # noqa: PLC0415
     from alerts.policies import targets  # noqa: PLC0415
     from alerts.storage.measures import Measures  # noqa: PLC0415

@@ -281,6 +281,7 @@ class Hub:
             "TELECARE_MQTT_URL": mqtt_url,
             "TELECARE_SECRET_KEY": secret,
             "TELECARE_PUBLIC_URL": self._http_url,
+            "TELECARE_DATA_DIR": str(self.data),
         }
         file = self.data / ENV_FILE
         fresh = file.with_name(ENV_FILE + ".new")

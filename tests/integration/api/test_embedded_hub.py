@@ -133,6 +133,8 @@ def test_secrets_in_the_data_folder_are_closed_to_others() -> None:
         ]
         for name in closed:
             assert (running.data / name).stat().st_mode & 0o077 == 0, name
+        settings = (running.data / "hub.env").read_text()
+        assert f"TELECARE_DATA_DIR={running.data}" in settings, "doctor looks at that disk"
 
 
 def _refusal(options: hub.HubOptions, config: settings.ApiSettings) -> str:
