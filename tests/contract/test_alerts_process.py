@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,37 +13,9 @@ import pytest
 from tests.contract import homes
 from tests.contract.homes import Homes, Writer
 from tests.support import waiting
+from tests.support.roles import AlertsProcesses
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
-ROOT = Path(__file__).parents[2]
-
-
-class Role:
-    """``python -m alerts`` processes that are ended with the test."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self.running: list[subprocess.Popen[bytes]] = []
-
-    def start(self) -> subprocess.Popen[bytes]:
-        env = {
-            **os.environ,
-            "TELECARE_DATABASE_URL": self._url,
-            "TELECARE_LOG_LEVEL": "ERROR",
-            "TELECARE_ALERTS_BALANCE_S": "0.2",
-        }
-        process = subprocess.Popen([sys.executable, "-m", "alerts"], cwd=ROOT, env=env)
-        self.running.append(process)
-        return process
-
-    def kill(self, process: subprocess.Popen[bytes]) -> None:
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
-        self.running.remove(process)
-
-    def close(self) -> None:
-        for process in list(self.running):
-            self.kill(process)
 
 
 @pytest.fixture
@@ -56,10 +24,10 @@ def here(database_url: str) -> Homes:
 
 
 @pytest.fixture
-def role(here: Homes) -> Iterator[Role]:
-    made = Role(here.url)
+def role(here: Homes) -> Iterator[AlertsProcesses]:
+    made = AlertsProcesses(here.url, log_level="ERROR", alerts_balance_s="0.2")
     yield made
-    made.close()
+    made.kill_all()
 
 
 def raised(url: str, rule: str) -> int:
@@ -67,7 +35,7 @@ def raised(url: str, rule: str) -> int:
 
 
 def test_a_press_is_in_the_queue_at_once_and_the_process_ends_in_order(
-    here: Homes, role: Role
+    here: Homes, role: AlertsProcesses
 ) -> None:
     process = role.start()
     writer = Writer(here.url, "event")
@@ -87,7 +55,9 @@ def test_a_press_is_in_the_queue_at_once_and_the_process_ends_in_order(
     role.running.remove(process)
 
 
-def test_killed_at_any_moment_it_loses_and_doubles_nothing(here: Homes, role: Role) -> None:
+def test_killed_at_any_moment_it_loses_and_doubles_nothing(
+    here: Homes, role: AlertsProcesses
+) -> None:
     """Two processes take turns being killed while alarms and readings keep coming."""
     role.start()
     role.start()
@@ -141,7 +111,7 @@ def test_killed_at_any_moment_it_loses_and_doubles_nothing(here: Homes, role: Ro
     assert gaps == (1, 1)
 
 
-def test_it_survives_a_database_that_goes_away(here: Homes, role: Role) -> None:
+def test_it_survives_a_database_that_goes_away(here: Homes, role: AlertsProcesses) -> None:
     process = role.start()
     writer = Writer(here.url, "event")
     writer.alarm(here, 0, now=time.time())

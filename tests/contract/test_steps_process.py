@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -26,33 +23,21 @@ from tests.contract import homes
 from tests.contract.homes import Homes, make
 from tests.support import hurried, waiting
 from tests.support.clock import FixedClock
+from tests.support.roles import AlertsProcesses
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
-ROOT = Path(__file__).parents[2]
 CHAIN = {"team": 2, "on_call": 1, "rapid_response": 1, "contacts": 3}
 """How often each step of an emergency comes before the last, which repeats."""
 
 
-class Roles:
-    """``python -m alerts`` processes whose responses are sixty times as fast."""
+class Roles(AlertsProcesses):
+    """Alerts processes whose responses are sixty times as fast."""
 
     def __init__(self, url: str, folder: Path) -> None:
-        self.url, self.folder = url, hurried.write(folder, 60.0)
-        self.running: list[subprocess.Popen[bytes]] = []
-
-    def start(self) -> subprocess.Popen[bytes]:
-        env = {
-            **os.environ, "TELECARE_DATABASE_URL": self.url, "TELECARE_LOG_LEVEL": "ERROR",
-            "TELECARE_ALERTS_POLICIES_DIR": str(self.folder),
-            "TELECARE_ALERTS_STEPS_EVERY_S": "0.2",
-        }  # fmt: skip
-        self.running.append(subprocess.Popen([sys.executable, "-m", "alerts"], cwd=ROOT, env=env))
-        return self.running[-1]
-
-    def kill(self, process: subprocess.Popen[bytes]) -> None:
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
-        self.running.remove(process)
+        self.folder = hurried.write(folder, 60.0)
+        super().__init__(
+            url, log_level="ERROR", alerts_policies_dir=str(self.folder), alerts_steps_every_s="0.2"
+        )
 
     def raise_(self, here: Homes, count: int) -> None:
         """Raise emergencies, a few a second."""
@@ -87,8 +72,7 @@ def here(database_url: str) -> Homes:
 def roles(here: Homes, tmp_path: Path) -> Iterator[Roles]:
     made = Roles(here.url, tmp_path / "policies")
     yield made
-    for process in list(made.running):
-        made.kill(process)
+    made.kill_all()
 
 
 def whole(roles: Roles, count: int) -> bool:
@@ -170,5 +154,4 @@ def test_a_database_that_is_killed_and_comes_back_loses_no_step(
         waiting.until(lambda: whole(roles, 5), "every chain came to its end", timeout=60)
         each_step_once(roles, 5)
     finally:
-        for process in list(roles.running):
-            roles.kill(process)
+        roles.kill_all()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,45 +13,27 @@ import pytest
 from tests.contract import homes, told
 from tests.contract.told import Told
 from tests.support.receivers import MailReceiver, Post, WebReceiver
+from tests.support.roles import AlertsProcesses
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
-ROOT = Path(__file__).parents[3]
 
 
-class Role:
-    """``python -m alerts`` processes that are ended with the test."""
+class Role(AlertsProcesses):
+    """Alerts processes that lose patience soon, with what they log."""
 
     def __init__(self, url: str, log: Path) -> None:
-        self._url = url
-        self._log = log
-        self._running: list[subprocess.Popen[bytes]] = []
+        super().__init__(
+            url, log=log, secret_key=told.SECRET, alerts_health_every_s="0.3",
+            delivery_broken_s="1", delivery_lease_s="2", delivery_first_s="0.3",
+            delivery_longest_s="0.5", delivery_timeout_s="1.5",
+        )  # fmt: skip
 
     @property
     def said(self) -> str:
         """Return everything the processes logged."""
-        return self._log.read_text(encoding="utf-8")
-
-    def start(self) -> subprocess.Popen[bytes]:
-        env = {
-            **os.environ,
-            "TELECARE_DATABASE_URL": self._url, "TELECARE_SECRET_KEY": told.SECRET,
-            "TELECARE_ALERTS_HEALTH_EVERY_S": "0.3", "TELECARE_DELIVERY_BROKEN_S": "1",
-            "TELECARE_DELIVERY_LEASE_S": "2", "TELECARE_DELIVERY_FIRST_S": "0.3",
-            "TELECARE_DELIVERY_LONGEST_S": "0.5", "TELECARE_DELIVERY_TIMEOUT_S": "1.5",
-        }  # fmt: skip
-        with self._log.open("ab") as log:
-            process = subprocess.Popen([sys.executable, "-m", "alerts"], cwd=ROOT, env=env,
-                                       stderr=log)  # fmt: skip
-        self._running.append(process)
-        return process
-
-    def kill(self) -> None:
-        """Kill what runs, as a power cut would."""
-        for process in self._running:
-            process.send_signal(signal.SIGKILL)
-            process.wait(10)
-        self._running.clear()
+        assert self.log is not None
+        return self.log.read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -66,7 +45,7 @@ def here(database_url: str) -> Told:
 def role(here: Told, tmp_path: Path) -> Iterator[Role]:
     made = Role(here.url, tmp_path / "log")
     yield made
-    made.kill()
+    made.kill_all()
 
 
 def tell(here: Told) -> int:
@@ -87,7 +66,7 @@ def test_killed_while_sending_it_sends_again_with_the_same_key_after_its_lease(
 
     def answer(_: Post) -> tuple[int, dict[str, str], bytes]:
         if not arrived.is_set():
-            role.kill()  # it has arrived, and the hub will never know
+            role.kill_all()  # it has arrived, and the hub will never know
             arrived.set()
         return 200, {}, b""
 
