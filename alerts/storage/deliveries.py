@@ -434,7 +434,7 @@ def _blame(db: _Db, channel: str, receiver_no: int | None, *, reason: str, now: 
 
 
 def _called(db: _Db, owner: Owner) -> str:
-    """Return what an owner is called where anybody may read it: no person's name."""
+    """Return what an owner is called where staff read it: nobody's name, but an account's."""
     if owner.kind == "team":
         row = db.execute("SELECT name FROM alerts.team WHERE no = %s", [owner.no]).fetchone()
         return str(row[0]) if row else f"team {owner.no}"
@@ -443,7 +443,8 @@ def _called(db: _Db, owner: Owner) -> str:
     if owner.kind == "contact":
         row = db.execute("SELECT rank FROM ingest.contact WHERE no = %s", [owner.no]).fetchone()
         return f"contact {row[0]}" if row else "a contact that is gone"
-    return f"member {owner.no}"
+    row = db.execute("SELECT account FROM alerts.member WHERE no = %s", [owner.no]).fetchone()
+    return str(row[0]) if row and row[0] else f"member {owner.no}"
 
 
 def _by(chosen: Sequence[_Receiver], channels: Collection[str]) -> str:

@@ -21,14 +21,15 @@ INSERT INTO alerts.receiver (team_no, member_no, contact_no, channel, address, r
 _REMOVE = "DELETE FROM alerts.receiver WHERE no = %s"
 _EVERY = """
 SELECT r.no,
-    CASE WHEN r.team_no IS NOT NULL THEN 'team ' || t.id
-         WHEN r.member_no IS NOT NULL THEN 'member ' || r.member_no
-         WHEN r.contact_no IS NOT NULL THEN 'contact ' || p.id || '/' || c.rank
-         ELSE 'the hub' END,
+    CASE WHEN r.team_no IS NOT NULL THEN 'team:' || t.id
+         WHEN r.member_no IS NOT NULL THEN 'member:' || coalesce(m.account, r.member_no::text)
+         WHEN r.contact_no IS NOT NULL THEN 'contact:' || p.id || '/' || c.rank
+         ELSE 'hub' END,
     r.channel, r.rank, r.language, r.quiet, r.failing_since,
     coalesce((SELECT ready FROM alerts.channel x WHERE x.name = r.channel), false)
 FROM alerts.receiver r
 LEFT JOIN alerts.team t ON t.no = r.team_no
+LEFT JOIN alerts.member m ON m.no = r.member_no
 LEFT JOIN ingest.contact c ON c.no = r.contact_no LEFT JOIN ingest.person p ON p.no = c.person_no
 ORDER BY 2, r.rank, r.no
 """

@@ -52,9 +52,9 @@ def test_a_receiver_is_added_tried_listed_without_its_address_and_removed(
     assert "the channel console is not set up" in not_set_up.stderr
 
     listed = telecare(here, "list").stdout
-    assert "contact p0/1" in listed
+    assert "contact:p0/1" in listed
     assert "quiet 22:00-07:00" in listed
-    assert "team telecare-operator" in listed
+    assert "team:telecare-operator" in listed
     for secret in ("secret", "hidden", "example.org"):
         assert secret not in listed
     row = here.one("SELECT contact_no, quiet ->> 'below' FROM alerts.receiver WHERE no = 2")
