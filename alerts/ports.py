@@ -45,6 +45,10 @@ class AlertStore(Protocol):
         """Return an alert."""
         ...
 
+    def several(self, numbers: Sequence[int]) -> dict[int, model.Alert]:
+        """Return those of some alerts that there are, by number."""
+        ...
+
     def queue(self, wanted: Wanted) -> tuple[list[model.Alert], str | None]:
         """Return alerts in working order and where the next page starts."""
         ...

@@ -75,6 +75,10 @@ class Alerts:
         """Return an alert, None when there is none of that number."""
         return self._store.get(no)
 
+    def several(self, numbers: Sequence[int]) -> dict[int, model.Alert]:
+        """Return those of some alerts that there are, by number."""
+        return self._store.several(numbers)
+
     def history(self, no: int) -> list[model.Event]:
         """Return everything that happened to an alert, oldest first."""
         return self._store.history(no)

@@ -22,6 +22,10 @@ class Alerts(Protocol):
         """Return an alert."""
         ...
 
+    def several(self, numbers: Sequence[int]) -> dict[int, model.Alert]:
+        """Return those of some alerts that there are, by number."""
+        ...
+
     def history(self, no: int) -> list[model.Event]:
         """Return what happened to an alert, oldest first."""
         ...
@@ -200,13 +204,9 @@ class EncodedEvents:
 
     def after(self, no: int, limit: int) -> list[stream.Item]:
         """Return the events after a number, in order, at most ``limit``."""
-        known: dict[int, model.Alert | None] = {}
-        items: list[stream.Item] = []
-        for e in self._alerts.events_after(no, limit):
-            if e.alert_no not in known:
-                known[e.alert_no] = self._alerts.get(e.alert_no)
-            items.append(self._item(e, known[e.alert_no]))
-        return items
+        events = self._alerts.events_after(no, limit)
+        known = self._alerts.several(sorted({e.alert_no for e in events})) if events else {}
+        return [self._item(e, known.get(e.alert_no)) for e in events]
 
     def _item(self, e: model.Event, alert: model.Alert | None) -> stream.Item:
         body: dict[str, Any] = {

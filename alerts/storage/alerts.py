@@ -22,6 +22,7 @@ _FROM = "FROM alerts.alert a LEFT JOIN alerts.team t ON t.no = a.team_no"
 _RANK = "array_position(ARRAY['emergency', 'urgent', 'soon', 'information'], a.severity)"
 _ORDER = f"{_RANK}, (NOT a.stale), a.raised_at, a.no"
 _GET = f"SELECT {rows.ALERT_COLUMNS}, {rows.TEAMS} {_FROM} WHERE a.no = %s"
+_SEVERAL = f"SELECT {rows.ALERT_COLUMNS}, {rows.TEAMS} {_FROM} WHERE a.no = ANY(%s)"
 _LOCK = f"SELECT {rows.ALERT_COLUMNS} FROM alerts.alert a WHERE a.no = %s FOR UPDATE"  # noqa: S608
 _TEAM_NO = "SELECT no FROM alerts.team WHERE id = %s"
 # Each part reads its index in the order wanted and stops at a page: a team's own, and what it was
@@ -113,6 +114,12 @@ class AlertStore:
         with store_errors(), self._pool.connection() as db:
             row = db.execute(_GET, [no]).fetchone()
         return None if row is None else rows.alert(row)
+
+    def several(self, numbers: Sequence[int]) -> dict[int, model.Alert]:
+        """Return those of some alerts that there are, by number."""
+        with store_errors(), self._pool.connection() as db:
+            found = db.execute(_SEVERAL, [list(numbers)]).fetchall()
+        return {one.no: one for one in map(rows.alert, found)}
 
     def queue(self, wanted: ports.Wanted) -> tuple[list[model.Alert], str | None]:
         """Return alerts in working order and where the next page starts.

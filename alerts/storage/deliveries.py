@@ -80,6 +80,13 @@ RETURNING d.no, d.key, d.attempts, d.alert_no, d.channel, d.receiver_no, d.recei
 """
 # Stopped while it was on its way: it went out all the same, and the log says so.
 _SENT = """
+WITH receiver AS (
+    UPDATE alerts.receiver SET failing_since = NULL
+    WHERE no = %(receiver)s AND failing_since IS NOT NULL
+), channel AS (
+    UPDATE alerts.channel SET failing_since = NULL, reason = NULL
+    WHERE name = %(channel)s AND failing_since IS NOT NULL
+)
 UPDATE alerts.delivery SET state = %(state)s, sent_at = %(now)s, delivered_at = %(proof)s,
     provider_ref = %(ref)s, error = NULL, address = NULL
 WHERE no = %(no)s AND attempts = %(attempt)s AND state IN ('queued', 'stopped')
@@ -111,16 +118,9 @@ SELECT no, provider_ref FROM alerts.delivery
 WHERE state = 'sent' AND channel = %s AND sent_at >= %s AND provider_ref IS NOT NULL
 ORDER BY sent_at LIMIT %s
 """
-_RECEIVER_WELL = """
-UPDATE alerts.receiver SET failing_since = NULL WHERE no = %s AND failing_since IS NOT NULL
-"""
 _RECEIVER_FAILING = """
 UPDATE alerts.receiver SET failing_since = coalesce(failing_since, %(now)s), failed_at = %(now)s
 WHERE no = %(no)s
-"""
-_CHANNEL_WELL = """
-UPDATE alerts.channel SET failing_since = NULL, reason = NULL
-WHERE name = %s AND failing_since IS NOT NULL
 """
 _CHANNEL_FAILING = """
 INSERT INTO alerts.channel AS c (name, failing_since, failed_at, reason)
@@ -302,12 +302,11 @@ class Deliveries:
                 _SENT,
                 {
                     "no": due.no, "attempt": due.attempt, "now": now, "ref": _ref(outcome),
+                    "receiver": due.receiver_no, "channel": due.channel,
                     "state": "delivered" if outcome.proof else "sent",
                     "proof": now if outcome.proof else None,
                 },
             ).rowcount  # fmt: skip
-            db.execute(_RECEIVER_WELL, [due.receiver_no])
-            db.execute(_CHANNEL_WELL, [due.channel])
         return held == 1
 
     def failed(
