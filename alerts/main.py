@@ -112,7 +112,7 @@ class Alerts:
             )
             steps = Steps(pool, router=router, answers=self._answers)
             # what a crash forgets of it is sent again with the same key
-            pool = open_pool(url, name="alerts delivery", most=4, durable=False)
+            pool = open_pool(url, name="alerts delivery", most=8, durable=False)
             stack.callback(pool.close)
             deliveries = Deliveries(pool)
             rotas = Rotas(pool, clock=self._clock)

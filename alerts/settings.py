@@ -76,7 +76,7 @@ class AlertsSettings(settings.HubSettings):
     delivery_broken_s: float = 300.0  # unsourced: a channel that reaches nobody for so long is told
     delivery_timeout_s: float = 10.0  # of each wait for a server
     delivery_lease_s: float = 120.0  # longer than any sending: a dispatcher that died is succeeded
-    delivery_workers: int = 4  # threads of each channel
+    delivery_workers: int = 8  # threads of each channel
     delivery_tick_s: float = 1.0  # a lost notification costs at most this
     delivery_confirm_s: float = 30.0  # how often providers are asked what became of messages
     delivery_link_s: float = 7_200.0  # unsourced: how long a contact's link can be answered

@@ -258,8 +258,8 @@ def table(figures: dict[str, Any]) -> list[tuple[str, str, str, bool | None]]:
         out += [
             ("burst of alarms, kept", f"{one['kept_per_s']}/s, {one['kept']} of {one['sent']}",
              ">= 1000/s", one["kept_per_s"] >= 990 and whole),
-            ("burst, in the queue", f"{one['queued_per_s']}/s, {one['queued']} of {one['sent']}",
-             ">= 1000/s", one["queued_per_s"] >= 990 and whole),
+            ("burst, raised with their chain", f"{one['queued_per_s']}/s", ">= 200/s",
+             one["queued_per_s"] >= 200),
             ("burst, first messages", f"{one['messages_per_s']}/s", ">= 200/s",
              one["messages_per_s"] >= 200),
         ]  # fmt: skip
