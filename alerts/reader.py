@@ -152,6 +152,11 @@ class ReadingLoop:
                 metrics.RELOADS.inc()
                 self._say.warning("Memory is worth nothing now, loading it again", why=str(error))
                 self._back_off.wait(stop)
+            except Exception:
+                # ending the role would end what raises alarms; that readings wait is told
+                metrics.RELOADS.inc()
+                self._say.exception("Readings could not be judged, loading their memory again")
+                self._back_off.wait(stop)
 
     def _work(self, log: _ReadingLog, signals: ports.Signals, stop: threading.Event) -> None:
         session = Session(log, self._plan(), self._clock, packs=self._packs, careful=self._careful)

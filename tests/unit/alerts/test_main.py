@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,6 +83,25 @@ def test_a_tick_that_fails_is_tried_again_and_ends_nothing_else(failure: Excepti
     assert again.wait(10)
     assert all(others.acquire(timeout=10) for _ in range(3))
     ticker.stop()
+
+
+def test_readings_that_can_not_be_judged_do_not_end_what_raises_alarms() -> None:
+    opened: list[int] = []
+    stop = threading.Event()
+
+    def odd() -> Any:
+        opened.append(1)
+        if len(opened) > 1:
+            stop.set()
+        raise ZeroDivisionError
+
+    loop = reader.ReadingLoop(
+        log=odd, signals=io.BytesIO, plan=odd,  # type: ignore[arg-type]
+        packs="", pace=reader.Pace(tick=1.0, pause=0.0, balance=1.0),
+        clock=SystemClock(), rng=np.random.default_rng(1),
+    )  # fmt: skip
+    loop.run(stop)
+    assert len(opened) > 1
 
 
 def test_slow_jobs_keep_no_other_waiting_and_none_runs_twice_at_once() -> None:
