@@ -14,6 +14,7 @@ from alerts.organisation import rotas
 
 NEVER, EMERGENCIES, ALWAYS = "never", "emergencies", "always"
 _RAPID: Final = (TeamKind.RAPID_RESPONSE, TeamKind.OUT_OF_HOURS, TeamKind.TELECARE_OPERATOR)
+_AFTER_HOURS: Final = (TeamKind.OUT_OF_HOURS, TeamKind.TELECARE_OPERATOR)
 _LAST: Final = (TeamKind.TELECARE_OPERATOR, TeamKind.OUT_OF_HOURS, TeamKind.DISTRICT_NURSING)
 
 
@@ -62,9 +63,10 @@ def call(tell: Tell, alert: Alert, scene: Scene, *, repetition: int) -> Called:
     match tell:
         case Tell.TEAM:
             there = _working(scene, rotas.DUTY)
-            return Called(owners=(_team(scene.team), *there), said=f"{scene.team.name}")
+            called = Called(owners=(_team(scene.team), *there), said=f"{scene.team.name}")
+            return called if there else _while_closed(alert, scene, called)
         case Tell.ON_CALL:
-            return _on_call(scene)
+            return _on_call(alert, scene)
         case Tell.RAPID_RESPONSE:
             return _other_team(alert, scene, _RAPID, "rapid response")
         case Tell.CONTACTS:
@@ -78,7 +80,7 @@ def call(tell: Tell, alert: Alert, scene: Scene, *, repetition: int) -> Called:
     return Called(owners=(HUB,), said="who runs the hub")
 
 
-def _on_call(scene: Scene) -> Called:
+def _on_call(alert: Alert, scene: Scene) -> Called:
     name = scene.team.name
     called = _working(scene, rotas.ON_CALL)
     if called:
@@ -88,7 +90,24 @@ def _on_call(scene: Scene) -> Called:
         return Called(
             owners=there, said=f"nobody is on call for {name}: who is on duty is told again"
         )
-    return Called(owners=(_team(scene.team),), said=f"nobody is on call for {name}: the team again")
+    said = f"nobody is on call for {name}: the team again"
+    return _while_closed(alert, scene, Called(owners=(_team(scene.team),), said=said))
+
+
+def stands_in(alert: Alert, team: Team, organisation: routing.Organisation, now: datetime) -> bool:
+    """Tell whether somebody else is told beside a team that has closed since it was chosen."""
+    return alert.severity.rank >= Severity.URGENT.rank and not organisation.is_open(team, now)
+
+
+def _while_closed(alert: Alert, scene: Scene, called: Called) -> Called:
+    """Tell who is open beside a team that isn't, of what can't wait for its opening."""
+    if not stands_in(alert, scene.team, scene.organisation, scene.now):
+        return called
+    other = _other_team(alert, scene, _AFTER_HOURS, "out-of-hours team")
+    if other.team is None:
+        return called
+    said = f"{called.said}, which is closed; {other.said}"
+    return Called(owners=(*called.owners, *other.owners), said=said, team=other.team)
 
 
 def _other_team(alert: Alert, scene: Scene, kinds: Sequence[TeamKind], wanted: str) -> Called:

@@ -37,7 +37,8 @@ class Callees:
         organisation = self._router.organisation(self._db, fresh=False)
         team = organisation.team(alert.team_no or 0) or organisation.default
         facts = routing.NOTHING_KNOWN
-        if due.tell in (Tell.RAPID_RESPONSE, Tell.LAST_RESORT):
+        closed = calling.stands_in(alert, team, organisation, self._now)
+        if closed or due.tell in (Tell.RAPID_RESPONSE, Tell.LAST_RESORT):
             facts = self._router.facts(self._db, _request(alert, self._now))
         members: list[rotas.Member] = []
         shifts: list[rotas.Shift] = []

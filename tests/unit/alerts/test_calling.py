@@ -21,6 +21,7 @@ NURSES = Team(no=1, id="dn", name="Nurses", kind=TeamKind.DISTRICT_NURSING, area
 RAPID = Team(no=2, id="rr", name="Rapid", kind=TeamKind.RAPID_RESPONSE, area_no=7)
 ELSEWHERE = Team(no=3, id="rr9", name="Rapid 9", kind=TeamKind.RAPID_RESPONSE, area_no=9)
 OPERATOR = Team(no=4, id="op", name="Operator", kind=TeamKind.TELECARE_OPERATOR)
+NIGHT = Team(no=5, id="ooh", name="Night", kind=TeamKind.OUT_OF_HOURS)
 DEFAULT = Team(no=99, id=routing.DEFAULT_TEAM_ID, name="Hub", kind="hub")
 MEMBERS = [rotas.Member(no=n, team_no=1, name=f"m{n}", rank=n) for n in (11, 12, 13)]
 
@@ -62,6 +63,21 @@ def test_nobody_on_call_is_said_and_somebody_is_told_all_the_same() -> None:
     assert "nobody is on call" in on_duty.said
     nobody = called(Tell.ON_CALL, scene(shifts=[shift(1, 12, "leave")]))
     assert nobody.owners == (Owner("team", 1),)
+
+
+def test_what_cant_wait_is_told_to_who_is_open_beside_a_team_that_has_closed() -> None:
+    sundays = calendars.parse([{"days": ["sun"], "from": "08:00", "to": "09:00"}], "UTC", None)
+    shut = replace(NURSES, calendar=sundays)
+    where = scene(OPERATOR, NIGHT, team=shut)
+    for tell in (Tell.TEAM, Tell.ON_CALL):
+        found = called(tell, where)
+        assert (found.owners, found.team) == ((Owner("team", 1), Owner("team", 5)), NIGHT)
+        assert "which is closed" in found.said
+    there = scene(NIGHT, team=shut, shifts=[shift(1, 12, "duty")])
+    assert called(Tell.TEAM, there).owners == (Owner("team", 1), Owner("member", 12))
+    soon = replace(ALERT, severity=Severity.SOON)
+    assert calling.call(Tell.TEAM, soon, where, repetition=0).owners == (Owner("team", 1),)
+    assert called(Tell.TEAM, scene(team=shut)).owners == (Owner("team", 1),)
 
 
 def test_rapid_response_is_the_nearest_open_team_and_the_alert_stands_on_its_queue() -> None:
