@@ -69,8 +69,9 @@ def quiet_until(quiet: Mapping[str, Any] | None, severity: Severity, at: datetim
         below = Severity(quiet.get("below", Severity.EMERGENCY))
         zone = ZoneInfo(str(quiet.get("timezone", "Europe/London")))
         start, end = time.fromisoformat(quiet["from"]), time.fromisoformat(quiet["to"])
-    except (KeyError, TypeError, ValueError, OSError):
+    except (AttributeError, KeyError, TypeError, ValueError, OSError):
         return at
+    start, end = start.replace(tzinfo=None), end.replace(tzinfo=None)  # they are local ones
     if severity.rank >= below.rank or start == end:
         return at
     local = at.astimezone(zone)

@@ -98,6 +98,12 @@ def test_less_severe_messages_wait_for_the_end_of_quiet_hours(severity, asked, g
     assert retry.quiet_until(NIGHT, severity, at(asked)) == at(goes)
 
 
+def test_an_offset_on_a_quiet_hour_makes_it_no_other_hour():
+    said = {**NIGHT, "from": f"{NIGHT['from']}+01:00"}
+    night = at("2026-01-10T23:00")
+    assert retry.quiet_until(said, Severity.SOON, night) == at("2026-01-11T07:00")
+
+
 def test_quiet_hours_by_day_and_of_everything_but_emergencies():
     nap = {"from": "13:00", "to": "15:00"}
     assert retry.quiet_until(nap, Severity.URGENT, at("2026-01-10T14:00")) == at("2026-01-10T15:00")
@@ -109,6 +115,7 @@ def test_quiet_hours_by_day_and_of_everything_but_emergencies():
     [
         None, {}, {"from": "22:00"}, {**NIGHT, "timezone": "Nowhere/No"}, {**NIGHT, "to": "soon"},
         {**NIGHT, "below": "never"}, {**NIGHT, "to": "22:00"}, {**NIGHT, "from": 7},
+        ["22:00", "07:00"],
     ],
 )  # fmt: skip
 def test_quiet_hours_that_can_not_be_read_keep_nobody_quiet(quiet):
