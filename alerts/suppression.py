@@ -3,7 +3,8 @@
 Duplicates join the open alert of their episode (:mod:`alerts.lifecycle`), flapping is held by the
 rules' own clearing limits and lengths of time (:mod:`alerts.state.conditions`), and a rule that
 another one speaks for is written down as muted (:mod:`alerts.engine`). Here are the windows that
-people set: in hospital, on holiday, a device under repair.
+people set: in hospital, on holiday, a device under repair. What a person reports is not held
+either: whoever rings waits for an answer.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from alerts.escalation import Hold
-from alerts.model import Alert, Severity
+from alerts.model import Alert, Severity, Source
 
 LONGEST: Final = timedelta(days=90)
 """The longest that anybody may be muted at once. Unsourced."""
@@ -55,12 +56,17 @@ def problem(mute: Mute, *, now: datetime) -> str | None:
     return None
 
 
+def may_be_held(alert: Alert) -> bool:
+    """Tell whether a window may keep it from paging: no emergency, and nothing people report."""
+    return alert.severity is not Severity.EMERGENCY and alert.source is not Source.PERSON
+
+
 def hold(alert: Alert, mutes: Iterable[Mute], *, now: datetime) -> Hold | None:
     """Return until when an alert pages nobody and why, None where it pages at once.
 
     Of several windows the one that ends last counts.
     """
-    if alert.severity is Severity.EMERGENCY:
+    if not may_be_held(alert):
         return None
     mine = [m for m in mutes if m.covers(alert, now)]
     if not mine:

@@ -140,7 +140,7 @@ class Ledger:
         return replace(alert, response=response.id, chain=response.frozen())
 
     def _mutes(self, alert: model.Alert, now: datetime) -> list[suppression.Mute]:
-        if alert.severity is model.Severity.EMERGENCY:
+        if not suppression.may_be_held(alert):
             return []
         about = [alert.person_no, alert.dwelling_no, alert.device_no]
         return [

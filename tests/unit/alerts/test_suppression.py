@@ -9,7 +9,7 @@ import pytest
 
 from alerts import lifecycle, suppression
 from alerts.escalation import Kind
-from alerts.model import Severity, State
+from alerts.model import Severity, Source, State
 from tests.unit.alerts.test_lifecycle import ALERT, NOW
 
 HOUR = timedelta(hours=1)
@@ -41,6 +41,11 @@ def test_an_emergency_is_never_held() -> None:
     assert suppression.hold(fall, [HOSPITAL], now=NOW) is None
     hold = suppression.hold(ALERT, [HOSPITAL], now=NOW)
     assert lifecycle.raised(fall, now=NOW, hold=hold).page
+
+
+def test_what_a_person_reports_is_not_held() -> None:
+    crisis = replace(ALERT, source=Source.PERSON, severity=Severity.URGENT)
+    assert suppression.hold(crisis, [HOSPITAL], now=NOW) is None
 
 
 def test_another_person_s_window_holds_nothing() -> None:
