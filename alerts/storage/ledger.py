@@ -14,6 +14,9 @@ from alerts import escalation, lifecycle, model, suppression
 from alerts.policies import responses
 from alerts.storage import deliveries, events, rows
 
+# Whoever writes events holds the lock of all who do: a process that is stopped in the middle must
+# not keep others from raising alerts. Its session ends, and its locks with it.
+_STALLED = "SET LOCAL idle_in_transaction_session_timeout = '10s'"
 _OPEN = (
     f"SELECT {rows.ALERT_COLUMNS} FROM alerts.alert a"  # noqa: S608 - our own column names
     " WHERE a.episode = ANY(%s) AND a.state <> 'closed' ORDER BY a.no FOR UPDATE"
@@ -91,6 +94,7 @@ class Ledger:
         self._responses = responses
         self._entries: dict[str, _Entry] = {}
         self.counts: dict[str, int] = {}
+        db.execute(_STALLED)
 
     def lock(self, episodes: Iterable[str]) -> None:
         """Load and lock the open alerts of the episodes, in one order for everybody."""

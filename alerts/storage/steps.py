@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import psycopg
-
 from alerts import escalation, lifecycle, model
 from alerts.delivery.rendering import DELAYED, HELP, WAITING
 from alerts.escalation import Due, Kind, Tell
@@ -21,7 +19,7 @@ from alerts.storage import calling, deliveries, rows
 from alerts.storage.ledger import Ledger
 from alerts.storage.routing import Router
 from ingest import telemetry
-from ingest.storage.pool import Connection, Pool, store_errors
+from ingest.storage.pool import GONE, Connection, Pool, store_errors
 
 _NAME = "steps"
 _SET_BACK = timedelta(seconds=30)
@@ -29,7 +27,6 @@ _SET_BACK = timedelta(seconds=30)
 _MOST = 100
 _ODD_REST = timedelta(seconds=60)
 """How long an alert is left alone whose steps can't be taken, before they are tried again."""
-_GONE = (psycopg.OperationalError, psycopg.InterfaceError)
 
 _NOW = "SELECT clock_timestamp()"
 _LAST = "SELECT at FROM alerts.tick WHERE name = 'steps' FOR UPDATE"
@@ -190,7 +187,7 @@ class Steps:
                 }  # fmt: skip
                 due = [no for (no,) in db.execute(_DUE, values).fetchall()]
                 return self._take(db, due, at)
-        except _GONE:
+        except GONE:
             raise
         except Exception:
             if not due:
@@ -221,7 +218,7 @@ class Steps:
         try:
             with db.transaction():
                 taken = self._take(db, [no], _now(db, now))
-        except _GONE:
+        except GONE:
             raise
         except Exception:
             self._say.exception("Due steps of an alert could not be taken", alert=no)
@@ -245,7 +242,7 @@ class Steps:
                         ledger.take(alert)
                         ledger.begin_anew(alert, now=_now(db, now))
                         ledger.write()
-        except _GONE:
+        except GONE:
             raise
         except Exception:
             self._say.exception("The response of an alert could not begin anew", alert=no)

@@ -74,10 +74,15 @@ def store_errors() -> Iterator[None]:
         yield
     except _REFUSED as error:
         raise errors.PoisonError(detail=_code(error)) from error
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+    except GONE as error:
         raise errors.StoreUnavailableError(detail=type(error).__name__) from error
 
 
+GONE = (
+    psycopg.OperationalError, psycopg.InterfaceError,
+    psycopg.errors.IdleInTransactionSessionTimeout,  # for being stopped while others waited
+)  # fmt: skip
+"""What the driver says where the session is lost: trying again later can help."""
 # An over-long index entry and its like count as operational, and would be tried for ever. Text
 # that is no Unicode and times beyond the calendar are already refused on the way out.
 _REFUSED = (

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from alerts import errors, model
+from alerts import errors, lifecycle, model
 from alerts.rules import pack, registry
 from alerts.service import Alerts
+from alerts.storage import ledger as ledgers
 from alerts.storage.alarms import AlarmLog
 from alerts.storage.alerts import AlertStore
-from ingest.storage.pool import Pool
+from ingest.kernel import errors as kernel_errors
+from ingest.storage.pool import Pool, connect, store_errors
 from tests.contract import homes
 from tests.contract.homes import Homes, Writer, make
 from tests.support.clock import FixedClock
@@ -206,3 +209,54 @@ def test_events_are_numbered_in_the_order_they_become_visible(
     with homes.connect(here.url) as db:
         there = db.execute("SELECT no FROM alerts.event WHERE no > %s", [start]).fetchall()
     assert sorted(n for (n,) in there) == followed
+
+
+def test_a_process_that_is_stopped_while_it_writes_keeps_nobody_from_raising_alerts(
+    here: Homes, store: AlertStore, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledgers, "_STALLED", ledgers._STALLED.replace("10s", "300ms"))
+    first = store.open(make(here, clock))
+    stopped, go_on = threading.Event(), threading.Event()
+    failed: list[BaseException] = []
+
+    def held(alert: model.Alert) -> lifecycle.Change:
+        stopped.set()
+        go_on.wait(20)
+        change = lifecycle.acknowledge(alert, by="n", note=None, now=clock.now())
+        assert isinstance(change, lifecycle.Change)
+        return change
+
+    def writing() -> None:
+        try:
+            store.change(first.no, expected_version=1, decide=held)
+        except BaseException as error:
+            failed.append(error)
+
+    process = threading.Thread(target=writing)
+    process.start()
+    assert stopped.wait(10)
+    began = time.monotonic()
+    with homes.connect(here.url) as db, db.transaction():
+        db.execute("SELECT FROM alerts.alert WHERE no = %s FOR UPDATE", [first.no])
+    assert time.monotonic() - began < 10
+    go_on.set()
+    process.join(20)
+    assert isinstance(failed[0], kernel_errors.StoreUnavailableError)
+    found = store.get(first.no)
+    assert found is not None
+    assert found.state is model.State.OPEN
+
+
+def test_a_session_that_ended_because_its_process_was_stopped_is_opened_again(
+    here: Homes,
+) -> None:
+    db = connect(here.url, name="test", autocommit=True)
+
+    def stopped() -> None:
+        with store_errors(), db.transaction():
+            db.execute("SET LOCAL idle_in_transaction_session_timeout = '100ms'")
+            time.sleep(0.5)
+            db.execute("SELECT 1")
+
+    with pytest.raises(kernel_errors.StoreUnavailableError):
+        stopped()
