@@ -222,7 +222,7 @@ class Outgoing:
             chosen = _first(_preferred(self._ways[owner], channels))
             self._rows += [_row(step, owner, one) for one in chosen]
             count += len(chosen)
-            said.append(f"{self._names[owner]} {_by(chosen, channels or ())}")
+            said.append(f"{self._names[owner]} {_by(owner, chosen, channels or ())}")
         return Queued(count=count, said="; ".join(said) or "nobody was to be told")
 
     def write(self) -> int:
@@ -446,7 +446,9 @@ def _called(db: _Db, owner: Owner) -> str:
     return str(row[0]) if row and row[0] else f"member {owner.no}"
 
 
-def _by(chosen: Sequence[_Receiver], channels: Collection[str]) -> str:
+def _by(owner: Owner, chosen: Sequence[_Receiver], channels: Collection[str]) -> str:
+    if not chosen and owner.kind == "contact":  # they have no screen
+        return "not told: no receiver is set up"
     if not chosen:
         return "on the screen" + ("" if SCREEN in channels else " only: no receiver is set up")
     return "by " + " and ".join(sorted({one.channel for one in chosen}))

@@ -78,11 +78,13 @@ def test_a_team_is_told_over_its_receivers_of_the_lowest_rank(here: Told, now: d
 
 
 def test_who_has_no_receiver_is_said_to_have_none(here: Told, now: datetime) -> None:
-    queued = here.queue(here.alert(raised_at=now), now=now, owners=[here.team, Owner("hub", 0)])
+    owners = [here.team, Owner("hub", 0), here.contact]
+    queued = here.queue(here.alert(raised_at=now), now=now, owners=owners)
     assert queued.count == 0
     assert queued.said == (
         "Team telecare_operator on the screen only: no receiver is set up;"
-        " the hub's own operators on the screen only: no receiver is set up"
+        " the hub's own operators on the screen only: no receiver is set up;"
+        " contact 1 not told: no receiver is set up"
     )
 
 
