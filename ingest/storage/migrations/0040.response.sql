@@ -14,3 +14,14 @@ ALTER TABLE alerts.alert
     ADD COLUMN offered_until timestamptz,
     ADD COLUMN stale boolean NOT NULL DEFAULT false, -- a step came too late to page; it goes on top
     ADD COLUMN outcome jsonb NOT NULL DEFAULT '{}'; -- what was said on closing, beside disposition
+
+-- Alerts from before get the class that their rule has now; the others are clinical.
+UPDATE alerts.alert SET alert_class = CASE
+    WHEN rule_id LIKE 'equipment.%' THEN 'equipment'
+    WHEN rule_id LIKE 'hub.%' THEN 'hub'
+    WHEN rule_id LIKE 'inactivity.%' THEN 'activity'
+    WHEN rule_id IN ('smoke', 'carbon_monoxide', 'flood') THEN 'safety'
+    WHEN rule_id IN ('fall', 'sos', 'unreadable_alarm') THEN 'telecare'
+    WHEN rule_id LIKE 'environment.%' THEN 'environment'
+    WHEN source = 'person' THEN 'referral'
+    ELSE alert_class END;

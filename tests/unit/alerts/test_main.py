@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 import numpy as np
@@ -123,23 +123,29 @@ def test_slow_jobs_keep_no_other_waiting_and_none_runs_twice_at_once() -> None:
     go.set()
 
 
-def test_a_wall_clock_that_is_set_back_stops_no_job() -> None:
+def test_a_wall_clock_that_is_set_back_stops_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    back = [timedelta()]
+
+    class Wall(datetime):
+        """The clock on the wall, which a test sets."""
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) - back[0]
+
     class SetBack(SystemClock):
-        """Stands two hours earlier each time somebody looks."""
-
-        def __init__(self) -> None:
-            self.back = timedelta()
-
         def now(self) -> datetime:
-            self.back += timedelta(hours=2)
-            return super().now() - self.back
+            return super().now() - back[0]
 
         def epoch(self) -> float:
             return self.now().timestamp()
 
-    clock, calls = SetBack(), threading.Semaphore(0)
-    ticker = scheduler.Ticker(clock=clock)
-    ticker.every(0.02, lambda: (clock.now(), calls.release()), name="job")
+    monkeypatch.setattr("apscheduler.schedulers.base.datetime", Wall)
+    calls = threading.Semaphore(0)
+    ticker = scheduler.Ticker(clock=SetBack())
+    ticker.every(0.1, calls.release, name="job", at_start=True)
     ticker.start()
-    assert all(calls.acquire(timeout=10) for _ in range(5))
+    assert all(calls.acquire(timeout=10) for _ in range(3))
+    back[0] = timedelta(hours=2)
+    assert all(calls.acquire(timeout=10) for _ in range(30))
     ticker.stop()
