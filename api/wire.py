@@ -185,6 +185,51 @@ class Contact(Wire):
     )
 
 
+class RiskJudgement(Wire):
+    """What a professional judges of somebody's risk; a null band takes a judgement back."""
+
+    model_config = _example({"band": "red", "reason": "two admissions since the last run"})
+
+    band: RiskBand | None
+    reason: LongText
+
+
+class Judgement(Wire):
+    """One judgement, with what the model said at the time."""
+
+    at: Time
+    by: str
+    band: str | None
+    model_band: str | None
+    reason: str
+
+
+class Risk(Wire):
+    """The band of risk that counts, the model's beside it, and who judged it."""
+
+    model_config = _example(
+        {
+            "band": "red",
+            "model_band": "amber",
+            "judged": True,
+            "judgements": [
+                {
+                    "at": "2026-01-31T08:00:00.000Z",
+                    "by": "nurse",
+                    "band": "red",
+                    "model_band": "amber",
+                    "reason": "two admissions since the last run",
+                }
+            ],
+        }
+    )
+
+    band: str | None
+    model_band: str | None = Field(description="of the last import or run; null: none")
+    judged: bool = Field(description="whether `band` is a professional's judgement")
+    judgements: list[Judgement] = Field(description="newest first")
+
+
 class Limit(Wire):
     """Personal limits of one quantity, in its unit; null leaves a side open."""
 

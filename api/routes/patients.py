@@ -181,6 +181,43 @@ def audit(
     )
 
 
+@router.get("/patients/{patient}/risk", summary="The band of risk, and who judged it")
+def risk(hub: deps.Hub, who: deps.PatientReader, patient: str) -> wire.Risk:
+    """Return the band that counts, the model's beside it, and every judgement, newest first."""
+    found = deps.person(hub, patient)
+    known = hub.register.risk(found.no)
+    deps.seen(hub, who, "patients.risk", people=[found.no])
+    return _risk(known)
+
+
+@router.post("/patients/{patient}/risk", summary="Judge somebody's risk up or down")
+def judge_risk(
+    hub: deps.Hub, who: deps.PlanWriter, patient: str, body: wire.RiskJudgement
+) -> wire.Risk:
+    """Set the band by professional judgement, or take one back with a null band.
+
+    The model's band stays beside it: a later import or run changes that alone.
+    """
+    found = deps.person(hub, patient)
+    known = hub.register.judge_risk(
+        found.no, band=body.band, by=who.username, reason=body.reason, at=hub.clock.now()
+    )
+    deps.seen(hub, who, "patients.judge_risk", people=[found.no], detail={"band": body.band})
+    return _risk(known)
+
+
+def _risk(known: register.Risk | None) -> wire.Risk:
+    if known is None:
+        raise errors.NotFoundError(what="patient")
+    return wire.Risk(
+        band=known.band, model_band=known.model_band, judged=known.judged,
+        judgements=[
+            wire.Judgement(at=j.at, by=j.by, band=j.band, model_band=j.model_band, reason=j.reason)
+            for j in known.judgements
+        ],
+    )  # fmt: skip
+
+
 def _later(what: str) -> None:
     def refuse(who: deps.PatientReader, patient: str) -> NoReturn:
         raise errors.NotYetError(what=f"A person's {what}")
@@ -198,7 +235,7 @@ def _later(what: str) -> None:
     )
 
 
-for _what in ("plan", "consents", "risk"):
+for _what in ("plan", "consents"):
     _later(_what)
 
 

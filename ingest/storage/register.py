@@ -69,6 +69,27 @@ class Person:
     registered_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a professional judged of somebody's risk; without a band it was taken back."""
+
+    at: datetime
+    by: str
+    band: str | None
+    model_band: str | None  # what the model said then
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Risk:
+    """A person's band of risk, and where it comes from."""
+
+    band: str | None  # that counts; None: not assessed
+    model_band: str | None
+    judged: bool
+    judgements: tuple[Judgement, ...]  # newest first
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonChange:
     """What to change about a person: None leaves it, an empty text clears it."""
@@ -198,6 +219,20 @@ class Named:
     area: str | None
 
 
+_RISK = "SELECT risk_band, model_band, judged FROM ingest.person WHERE no = %s"
+_JUDGEMENTS = """
+SELECT at, by, band, model_band, reason FROM ingest.risk_judgement WHERE person_no = %s
+ORDER BY no DESC
+"""
+_JUDGE = """
+UPDATE ingest.person SET judged = %(band)s::text IS NOT NULL,
+    risk_band = coalesce(%(band)s::text, model_band)
+WHERE no = %(no)s
+"""
+_JUDGED = """
+INSERT INTO ingest.risk_judgement (person_no, at, by, band, model_band, reason)
+SELECT no, %s, %s, %s, model_band, %s FROM ingest.person WHERE no = %s
+"""
 _PERSON = """
 SELECT p.no, p.id, p.name, p.nhs_number, p.born, p.phone, p.language, p.communication,
        p.home_no, h.id AS home, s.id AS site, s.timezone, s.area_no,
@@ -397,6 +432,34 @@ class RegisterStore:
             )
         )
         return self._made(self.person(no))
+
+    def risk(self, no: int) -> Risk | None:
+        """Return a person's band of risk with every judgement of it, None for no such person."""
+        with self._session() as db:
+            row = db.execute(_RISK, [no]).fetchone()
+            if row is None:
+                return None
+            judged = db.execute(_JUDGEMENTS, [no]).fetchall()
+        return Risk(band=row[0], model_band=row[1], judged=row[2],
+                    judgements=tuple(Judgement(*one) for one in judged))  # fmt: skip
+
+    def judge_risk(self, no: int, *, band: str | None, by: str, reason: str, at: datetime) -> Risk:
+        """Set a person's band by a professional's judgement, or with None take it back.
+
+        The model's band stays beside it, and a later import changes that alone.
+
+        Raises
+        ------
+        UnknownError
+            When there is no such person.
+        """
+        with self._session() as db, db.transaction():
+            if db.execute(_JUDGE, {"no": no, "band": band}).rowcount == 0:
+                raise UnknownError(kind="person")
+            db.execute(_JUDGED, [at, by, band, reason, no])
+        found = self.risk(no)
+        assert found is not None  # noqa: S101  (just judged)
+        return found
 
     def _check_plan(self, said: registration.Person | PersonChange) -> None:
         """Refuse a care plan that a file could not set either."""

@@ -120,7 +120,7 @@ _TARGETS: dict[Kind, _Target] = {
             columns=(
                 "home_no", "practice_no", "name", "nhs_number", "born", "phone", "language",
                 "communication", "scale2", "on_oxygen", "pregnant", "limits", "conditions",
-                "risk_band", "triggers", "place_of_care",
+                "risk_band", "model_band", "triggers", "place_of_care",
             ),
         ),
         _Target(
@@ -220,7 +220,10 @@ _MERGED: dict[Kind, LiteralString] = {
     " coalesce(n.pregnant, t.pregnant, false) AS pregnant,"
     " coalesce(n.limits, t.limits, '{}') AS limits,"
     " coalesce(n.conditions, t.conditions, '{}') AS conditions,"
-    " nullif(coalesce(n.risk_band, t.risk_band), '') AS risk_band,"
+    # a professional's judgement stands beside what an import says, and counts before it
+    " nullif(coalesce(n.risk_band, t.model_band), '') AS model_band,"
+    " CASE WHEN t.judged THEN t.risk_band"
+    " ELSE nullif(coalesce(n.risk_band, t.risk_band), '') END AS risk_band,"
     " coalesce(n.triggers, t.triggers, '[]') AS triggers,"
     " nullif(coalesce(n.place_of_care, t.place_of_care), '') AS place_of_care, n.contacts,"
     " n.contacts IS NOT NULL AND n.contacts <> coalesce((SELECT jsonb_agg(jsonb_build_object("

@@ -348,3 +348,30 @@ def test_teams_are_added_and_changed(admin: httpx.Client) -> None:
     assert admin.get("/api/v1/sites").json()["items"][0]["timezone"] == "Europe/London"
     assert admin.get("/api/v1/practices").json()["items"][0]["area"] == "north"
     assert admin.get("/api/v1/areas").json()["items"] == [{"id": "north", "name": "North"}]
+
+
+def test_a_judgement_of_risk_stands_beside_the_model_s_band_and_a_new_run_never_wipes_it(
+    hub: served.Served, nurse: httpx.Client, admin: httpx.Client
+) -> None:
+    where = f"/api/v1/patients/{hub.person()}"
+    before = nurse.get(f"{where}/risk").json()
+    assert (before["judged"], before["judgements"]) == (False, [])
+    assert nurse.patch(where, json={"risk_band": "amber"}).status_code == 200
+    said = {"band": "red", "reason": "two falls since"}
+    judged = nurse.post(f"{where}/risk", json=said)
+    assert judged.status_code == 200, judged.text
+    assert (
+        nurse.patch(where, json={"risk_band": "green"}).status_code == 200
+    )  # the model, run again
+    after = nurse.get(f"{where}/risk").json()
+    assert (after["band"], after["model_band"], after["judged"]) == ("red", "green", True)
+    assert [(j["band"], j["model_band"], j["reason"]) for j in after["judgements"]] == [
+        ("red", "amber", "two falls since")
+    ]
+    assert nurse.get(where).json()["risk_band"] == "red"
+    back = nurse.post(f"{where}/risk", json={"band": None, "reason": "a year without a fall"})
+    assert (back.json()["band"], back.json()["judged"]) == ("green", False)
+    assert len(back.json()["judgements"]) == 2
+    assert nurse.post(f"{where}/risk", json={"band": "red"}).status_code == 422  # why is missing
+    with hub.client("responder") as responder:
+        assert responder.post(f"{where}/risk", json=said).status_code == 403
