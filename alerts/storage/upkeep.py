@@ -65,9 +65,22 @@ ON CONFLICT (one) DO UPDATE SET since = excluded.since, at = greatest(hearing.at
 """
 _OLD_CHANGES = "DELETE FROM ingest.register_change WHERE at < now() - interval '2 days'"
 _OLD_DECISIONS = "DELETE FROM alerts.decision WHERE at < now() - %s::interval"
+_OLD_STEPS = """
+DELETE FROM alerts.step s USING alerts.alert a
+WHERE a.no = s.alert_no AND a.state = 'closed' AND s.state <> 'pending'
+AND s.done_at < now() - %s::interval
+"""
+_OLD_DELIVERIES = """
+DELETE FROM alerts.delivery d USING alerts.alert a
+WHERE a.no = d.alert_no AND a.state = 'closed' AND d.state <> 'queued'
+AND NOT EXISTS (SELECT FROM alerts.delivery y WHERE y.alert_no = d.alert_no
+    AND y.queued_at >= now() - %s::interval)
+"""
 _OLD_QUARANTINE = "DELETE FROM ingest.quarantine WHERE last_received_at < now() - %s::interval"
 _OLD_OUTBOX = "DELETE FROM ingest.outbox WHERE expires_at < now() - %s::interval"
 _OLD_HUB_TIMED = "DELETE FROM ingest.hub_timed WHERE received_at < now() - %s::interval"
+_KEEP_STEPS = timedelta(days=90)
+"""Steps of closed alerts: what they told is in the events, which stay. Unsourced."""
 _KEEP_DECISIONS = timedelta(days=400)
 """Decisions that paged nobody, for a year of looking back at a pack in the shadow."""
 
@@ -132,6 +145,8 @@ class Upkeep:
                 db.execute(_OLD_OUTBOX, [self._keep_quarantine])
                 db.execute(_OLD_HUB_TIMED, [self._hub_timed])
                 db.execute(_OLD_DECISIONS, [_KEEP_DECISIONS])
+                db.execute(_OLD_STEPS, [_KEEP_STEPS])
+                db.execute(_OLD_DELIVERIES, [_KEEP_DECISIONS])
                 db.execute(_OLD_CHANGES)
             except psycopg.errors.LockNotAvailable:
                 return []  # the next tick tries again

@@ -662,3 +662,40 @@ def test_the_hubs_own_trouble_is_an_alert_that_clears(here: Homes) -> None:
         assert {a[3] for a in homes.alerts(here.url)} == {"cleared"}
         keep.tell(judged(100.0, 1.0))
     assert [k for k in homes.kinds(here.url) if k != "cleared"] == ["raised", "raised", "changed"]
+
+
+def test_steps_and_messages_of_alerts_closed_long_ago_go_and_those_of_open_ones_stay(
+    here: Homes,
+) -> None:
+    with homes.connect(here.url) as db:
+        for state, days in (("closed", 500), ("closed", 100), ("closed", 10), ("open", 500)):
+            no = db.execute(
+                "INSERT INTO alerts.alert (episode, source, rule_id, rule_version, severity, title,"
+                " reason, raised_at, state) VALUES (%s, 'rule', 'r', '1', 'soon', 'T', 'R',"
+                " now(), %s) RETURNING no", [f"{state}{days}", state]
+            ).fetchone()  # fmt: skip
+            assert no is not None
+            values = {"no": no[0], "days": days}
+            db.execute(
+                "INSERT INTO alerts.step (alert_no, run, position, repetition, kind, rank, due_at,"
+                " state, done_at) SELECT %(no)s, 1, 0, 0, 'tell', 2, t, 'done', t"
+                " FROM (SELECT now() - %(days)s * interval '1 day') x (t)", values
+            )  # fmt: skip
+            db.execute(
+                "INSERT INTO alerts.delivery (key, alert_no, run, position, repetition, channel,"
+                " receiver_kind, owner_no, language, template, urgency, state, next_at, queued_at)"
+                " SELECT %(no)s::text, %(no)s, 1, 0, 0, 'sms', 'team', 1, 'en', 'waiting', 2,"
+                " 'sent', t, t FROM (SELECT now() - %(days)s * interval '1 day') x (t)", values
+            )  # fmt: skip
+    with upkeep(here.url) as keep:
+        keep.retention()
+    with homes.connect(here.url) as db:
+        left = {
+            table: [e for (e,) in db.execute(
+                f"SELECT a.episode FROM alerts.{table} x JOIN alerts.alert a ON a.no = x.alert_no"
+                " ORDER BY a.no").fetchall()]
+            for table in ("step", "delivery")
+        }  # fmt: skip
+    assert left == {
+        "step": ["closed10", "open500"], "delivery": ["closed100", "closed10", "open500"],
+    }  # fmt: skip
