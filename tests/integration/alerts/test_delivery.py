@@ -407,7 +407,7 @@ def test_acknowledging_stops_what_is_queued_while_a_slow_one_is_under_way(
 
     web.answer = answer
     here.receiver("webhook", hook(web))
-    dispatch(delivery_timeout_s=15)
+    dispatch(delivery_timeout_s=15, delivery_workers=4)  # of which one receiver keeps half
     alerts = [tell(here) for _ in range(4)]
     until(lambda: len(web.got) == 2, "two are under way")
     began = time.monotonic()
