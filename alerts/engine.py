@@ -26,6 +26,7 @@ from alerts.state.table import (
     BoolArray,
     FloatArray,
     IntArray,
+    any_of,
     begins,
     by_slot,
     ends,
@@ -282,7 +283,7 @@ class Engine:
             value, judged = value[last], judged[last]
         rows = m.series.meet(slot, column)
         again = column == _FALL
-        if again.any():  # a detector that tells one fall twice has not seen two
+        if any_of(again):  # a detector that tells one fall twice has not seen two
             apart = np.abs(time[again, None] - m.series.time[rows[again]])
             again[again] = (apart < vocabulary.SPELL_S).any(axis=1)
             slot, column, time = slot[~again], column[~again], time[~again]
@@ -295,7 +296,7 @@ class Engine:
         who = np.cumsum(first) - 1
         people, moment = slot[first], time[first]
         m.people.latest[people] = np.maximum(m.people.latest[people], moment)
-        if not judged.any():
+        if not any_of(judged):
             return
         here = _Moment(
             who=who, people=people, moment=moment, column=column, value=value, judged=judged,
@@ -425,9 +426,9 @@ class Engine:
         phase = table.phase
         byte = phase[slots, one.column]
         rank, false, scores = self._ranked(one, env, byte, slots)
-        if not (rank.any() or byte.any()):
+        if not (any_of(rank) or any_of(byte)):
             return
-        over = self._over(one, env, byte, scores, slots, kind) if byte.any() else false & False
+        over = self._over(one, env, byte, scores, slots, kind) if any_of(byte) else false & False
         old = now - at > self.plan.defaults.live
         rank = np.where(old, np.minimum(rank, _SOON), rank)
         if late:
@@ -453,7 +454,7 @@ class Engine:
             self.memory, self.care_plans, kind, one, slots, env, scores,
             rank=rank, step=step, news=news[~quiet[news]], muted=muted, at=at, late=old,
         )  # fmt: skip
-        if step.clear.any() and one.mutes:
+        if any_of(step.clear) and one.mutes:
             yield from self._unmute(kind, one, slots[step.clear], now)
 
     def _ranked(
@@ -469,7 +470,7 @@ class Engine:
         false = np.zeros(slots.size, dtype=bool)
         for each in one.condition.levels:
             yes = language.certainly(each.when, env)
-            if yes.any():
+            if any_of(yes):
                 rank = np.where(yes, each.severity.rank, rank)
         if (byte & conditions.PENDING).any():  # else it says nothing to anybody
             false = language.judge(one.condition.levels[0].when, env)[1]
@@ -478,7 +479,7 @@ class Engine:
     def _wake_for(self, kind: str, one: Compiled, slots: IntArray, step: conditions.Step) -> None:
         """Have the clock look again when a length of time of a rule is over."""
         table, open_ = self.memory.subjects(kind), self.memory.open[kind]
-        if step.pending.any():
+        if any_of(step.pending):
             wait = slots[step.pending]
             rows = open_.find(wait, one.column)
             due = np.maximum(
@@ -520,7 +521,7 @@ class Engine:
         self, one: Compiled, slots: IntArray, scores: early_warning.Scores, told: BoolArray
     ) -> None:
         """Keep which parts a score rested on: it clears only when those are measured again."""
-        if told.any():
+        if any_of(told):
             open_ = self.memory.open["person"]
             open_.basis[open_.find(slots[told], one.column)] = _bits(scores)[told]
 
@@ -585,8 +586,11 @@ class Engine:
 
         Half of a backlog says that somebody went to bed, and not yet that they got up.
         """
+        behind = rows["received"] - rows["time"] > _BACKLOG_S
+        if not any_of(behind):  # nearly always
+            return
         received = rows["received"][at_home]
-        late = places((received - rows["time"][at_home] > _BACKLOG_S) & (slot >= 0))
+        late = places(behind[at_home] & (slot >= 0))
         if late.size:
             late = late[np.argsort(received[late], kind="stable")]
             self.memory.homes.due[slot[late]] = received[late] + _SETTLES_S
@@ -616,7 +620,7 @@ class Engine:
         m.homes.place[homes[later]] = place[last][later]
         m.homes.moved[homes] = np.maximum(before, newest)
         late = np.repeat(before, np.diff(last, prepend=-1)) > time
-        if late.any():  # what is usual of the home may be other than it was
+        if any_of(late):  # what is usual of the home may be other than it was
             self._look_at(slot[late], now)
         new = homes[m.homes.activity[homes] < 0]
         if new.size:
@@ -655,7 +659,7 @@ class Engine:
                 for marks in self._counted[which]:
                     mine = at if not marks else at[(m.homes.marks[at] & np.uint32(marks)) != 0]
                     self._look_at(mine, now)
-        if bed_exit.any():
+        if any_of(bed_exit):
             m.activity.got_up(rows[bed_exit], local[bed_exit])
 
     def _states(self, kind: str, batch: _Batch, now: float) -> Iterator[model.Finding]:
@@ -668,7 +672,7 @@ class Engine:
             if not last.all():
                 s, c, t, v, newest = s[last], c[last], t[last], v[last], newest[last]
             newest = newest & states.put(states.meet(s, c), t, v)
-            if not newest.any():
+            if not any_of(newest):
                 continue
             touched = self._by_kind[kind][:, numbers_in(c[newest])].any(axis=1)
             for n in np.flatnonzero(touched):

@@ -17,7 +17,7 @@ from alerts.plan import WIDE
 from alerts.rules import pack
 from alerts.state.memory import Memory, taken_by_hand
 from alerts.state.subjects import OFFLINE, ONLINE
-from alerts.state.table import BoolArray, FloatArray, IntArray, places
+from alerts.state.table import BoolArray, FloatArray, IntArray, any_of, places
 from ingest.kernel import vitals
 from ingest.kernel.observation import Quality, Rows
 
@@ -242,7 +242,7 @@ def _over(
     else:
         same = memory.feeds.whose(still) == device
         subject = ("device", int(memory.devices.no[device]))
-    if same.any():
+    if any_of(same):
         return
     yield _finding(
         rule, model.Outcome.CLEAR, *subject, now,

@@ -264,7 +264,7 @@ def certainly(node: Node, env: Env) -> BoolArray:
         case Every():
             yes = certainly(node.of[0], env)
             for part in node.of[1:]:
-                if not yes.any():
+                if not np.count_nonzero(yes):
                     break
                 yes = yes & certainly(part, env)
             return yes

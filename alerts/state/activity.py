@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from alerts.rules.vocabulary import COUNTERS, DAYS, SPELL_S
 from alerts.state.series import median_of
-from alerts.state.table import BoolArray, Column, FloatArray, IntArray, Table, places
+from alerts.state.table import BoolArray, Column, FloatArray, IntArray, Table, any_of, places
 from ingest.kernel import localtime
 
 HOURS: Final = 24
@@ -166,7 +166,7 @@ class Activity(Table):
         )
         enough = known.sum(axis=1) >= PATTERN_LEAST
         median, spread = np.full(rows.size, np.nan), np.full(rows.size, np.nan)
-        if enough.any():
+        if any_of(enough):
             some = counts[enough]
             median[enough] = median_of(some)
             spread[enough] = _MAD * median_of(np.abs(some - median[enough][:, None]))
@@ -183,7 +183,7 @@ class Activity(Table):
         minutes = np.where(fit, minutes, np.nan)
         out = np.full(rows.size, np.nan)
         enough = fit.sum(axis=1) >= PATTERN_LEAST
-        if enough.any():
+        if any_of(enough):
             out[enough] = median_of(minutes[enough])
         return out
 

@@ -21,6 +21,7 @@ from alerts.state.table import (
     Keyed,
     Paired,
     Table,
+    any_of,
     places,
 )
 
@@ -187,7 +188,7 @@ def step(
     told = (byte & RANK).astype(np.int64)
     nothing = np.zeros(slots.size, dtype=bool)
     busy = (rank > 0) | (byte != 0)
-    if not busy.any():
+    if not any_of(busy):
         return Step(nothing, nothing, nothing, nothing)
     which = places(busy)
     s, rank_, at_, told_ = slots[which], rank[which], at[which], told[which]

@@ -17,6 +17,7 @@ from alerts.state.table import (
     IntArray,
     Scattered,
     Table,
+    any_of,
     exact,
     places,
 )
@@ -76,7 +77,7 @@ class Days(Table):
     def _advance(self, rows: IntArray, day: IntArray) -> None:
         ahead = day - self.day[rows]
         new = ahead > 0
-        if not new.any():
+        if not any_of(new):
             return
         at, step, to = rows[new], np.minimum(ahead[new], DAYS), day[new]
         age = (to[:, None] - np.arange(DAYS)) & _PLACE
@@ -151,7 +152,7 @@ class Series(Scattered):
         """
         newest = time >= self.time[rows, 0]
         ahead = time > self.time[rows, 0]
-        if ahead.any():  # nearly always: it goes in front of the others
+        if any_of(ahead):  # nearly always: it goes in front of the others
             at = rows[ahead]
             self.time[at, 1:], self.value[at, 1:] = self.time[at, :-1], self.value[at, :-1]
             self.time[at, 0], self.value[at, 0] = time[ahead], value[ahead]
@@ -159,7 +160,7 @@ class Series(Scattered):
             self._sort_in(rows[~ahead], time[~ahead], value[~ahead])
         days = self.days[rows]
         dated = days >= 0
-        if dated.any():
+        if any_of(dated):
             self.by_day.put(days[dated].astype(np.int64), local[dated], value[dated])
         return np.asarray(newest)
 
@@ -171,7 +172,7 @@ class Series(Scattered):
         n = np.arange(rows.size)[:, None]
         times, values = times[n, order], values[n, order]
         same = times[:, 1:] == times[:, :-1]
-        if same.any():  # one reading a moment
+        if any_of(same):  # one reading a moment
             times[:, 1:][same], values[:, 1:][same] = _NEVER, np.nan
             order = np.argsort(-times, axis=1, kind="stable")
             times, values = times[n, order], values[n, order]
@@ -207,7 +208,7 @@ class Series(Scattered):
         times, values = self.time[safe].copy(), exact(self.value[safe])
         hide = (times > moment[:, None]) | ~there[:, None]
         times[hide], values[hide] = _NEVER, np.nan
-        if hide.any():
+        if any_of(hide):
             order = np.argsort(-times, axis=1, kind="stable")
             k = np.arange(rows.size)[:, None]
             times, values = times[k, order], values[k, order]
@@ -265,7 +266,7 @@ def usual(
     old = np.where(age >= BASELINE_FROM, days, np.nan)
     enough = (~np.isnan(old)).sum(axis=1) >= BASELINE_LEAST
     median, spread = np.full(len(days), np.nan), np.full(len(days), np.nan)
-    if enough.any():
+    if any_of(enough):
         known = old[enough]
         middle = median_of(known)
         median[enough] = middle

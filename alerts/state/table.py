@@ -405,7 +405,7 @@ class Scattered(Keyed):
         """Return the row of each pair, made where it is new; pairs may be repeated."""
         rows = self.find(slots, small)
         new = rows < 0
-        if not new.any():
+        if not any_of(new):
             return rows
         keys = np.unique(slots[new] * 256 + small[new])
         self.made(self.add(keys.size), keys // 256, keys % 256)
@@ -510,6 +510,11 @@ def _empty(keys: NDArray[np.integer[Any]]) -> int:
     return int(np.iinfo(keys.dtype).max)
 
 
+def any_of(mask: NDArray[Any]) -> bool:
+    """Tell whether a mask is true anywhere; numpy's own costs more on small arrays."""
+    return bool(np.count_nonzero(mask))
+
+
 def places(mask: NDArray[Any]) -> IntArray:
     """Return where a mask is true; numpy's own costs more on small arrays."""
     return mask.nonzero()[0]
@@ -550,7 +555,7 @@ def ends(ordered: NDArray[Any]) -> BoolArray:
 
 def exact(values: NDArray[np.floating]) -> FloatArray:
     """Return numbers kept in four bytes as the decimal fractions that were measured."""
-    return np.asarray(np.round(values.astype(np.float64), DECIMALS), dtype=np.float64)
+    return values.astype(np.float64).round(DECIMALS)
 
 
 def renumbered(keep: Sequence[int] | IntArray, size: int) -> IntArray:
