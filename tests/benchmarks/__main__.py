@@ -237,9 +237,10 @@ class Bench:
         while events < sent["sent"] and time.monotonic() < deadline:
             time.sleep(0.5)
             row = self.db.execute(
-                "SELECT count(*), extract(epoch FROM max(at) - %s)::float8 FROM alerts.event"
-                " WHERE kind IN ('raised', 'pressed_again') AND at >= %s",
-                [began[0], began[0]],
+                "SELECT count(*), extract(epoch FROM max(e.at) - %s)::float8 FROM alerts.event e"
+                " JOIN alerts.alert a ON a.no = e.alert_no AND a.site = %s"
+                " WHERE e.kind IN ('raised', 'pressed_again') AND e.at >= %s",
+                [began[0], BURST, began[0]],
             ).fetchone()
             events, queued_s = (int(row[0]), float(row[1] or 0)) if row else (0, 0.0)
         kept = self.db.execute(
