@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -97,79 +97,74 @@ class Alerts:
 
     # -- doing ------------------------------------------------------------------------------------
 
+    def _change(
+        self,
+        no: int,
+        version: int,
+        do: Callable[[model.Alert, datetime], lifecycle.Change | lifecycle.Refused],
+    ) -> model.Alert:
+        """Do something to an alert now, as it stood in the version that was looked at."""
+        now = self._clock.now()
+        return self._store.change(no, expected_version=version, decide=lambda a: do(a, now))
+
     def acknowledge(
         self, no: int, *, by: str, expected_version: int, note: str | None = None
     ) -> model.Alert:
         """Give an open alert to somebody; its devices are told."""
-        now = self._clock.now()
-        return self._store.change(
-            no,
-            expected_version=expected_version,
-            decide=lambda a: lifecycle.acknowledge(a, by=by, note=note, now=now),
+        return self._change(
+            no, expected_version, lambda a, now: lifecycle.acknowledge(a, by=by, note=note, now=now)
         )
 
     def note(self, no: int, *, by: str, expected_version: int, text: str) -> model.Alert:
         """Write something down on an alert."""
-        now = self._clock.now()
-        return self._store.change(
-            no,
-            expected_version=expected_version,
-            decide=lambda a: lifecycle.note(a, by=by, text=text, now=now),
+        return self._change(
+            no, expected_version, lambda a, now: lifecycle.note(a, by=by, text=text, now=now)
         )
 
     def assign(
         self, no: int, *, by: str, expected_version: int, to: str, note: str | None = None
     ) -> model.Alert:
         """Give it to somebody else."""
-        now = self._clock.now()
-        return self._store.change(
+        return self._change(
             no,
-            expected_version=expected_version,
-            decide=lambda a: lifecycle.assign(a, by=by, to=to, note=note, now=now),
+            expected_version,
+            lambda a, now: lifecycle.assign(a, by=by, to=to, note=note, now=now),
         )
 
     def offer(
         self, no: int, *, by: str, expected_version: int, to: str, note: str | None = None
     ) -> model.Alert:
         """Offer it to somebody, who has to accept."""
-        now = self._clock.now()
-        return self._store.change(
+        return self._change(
             no,
-            expected_version=expected_version,
-            decide=lambda a: lifecycle.offer(a, by=by, to=to, note=note, now=now),
+            expected_version,
+            lambda a, now: lifecycle.offer(a, by=by, to=to, note=note, now=now),
         )
 
     def accept(
         self, no: int, *, by: str, expected_version: int, note: str | None = None
     ) -> model.Alert:
         """Take over what was offered."""
-        now = self._clock.now()
-        return self._store.change(
-            no,
-            expected_version=expected_version,
-            decide=lambda a: lifecycle.accept(a, by=by, note=note, now=now),
+        return self._change(
+            no, expected_version, lambda a, now: lifecycle.accept(a, by=by, note=note, now=now)
         )
 
     def decline(
         self, no: int, *, by: str, expected_version: int, note: str | None = None
     ) -> model.Alert:
         """Leave an offer with whom it is, or take one's own offer back."""
-        now = self._clock.now()
-        return self._store.change(
-            no,
-            expected_version=expected_version,
-            decide=lambda a: lifecycle.decline(a, by=by, note=note, now=now),
+        return self._change(
+            no, expected_version, lambda a, now: lifecycle.decline(a, by=by, note=note, now=now)
         )
 
     def snooze(
         self, no: int, *, by: str, expected_version: int, until: datetime, reason: str
     ) -> model.Alert:
         """Put it off for a bounded time."""
-        now = self._clock.now()
-        return self._store.change(
+        return self._change(
             no,
-            expected_version=expected_version,
-            decide=lambda a: lifecycle.snooze(a, by=by, until=until, reason=reason, now=now),
+            expected_version,
+            lambda a, now: lifecycle.snooze(a, by=by, until=until, reason=reason, now=now),
         )
 
     def snooze_for(
@@ -184,11 +179,10 @@ class Alerts:
         note: str | None = None,
     ) -> model.Alert:  # fmt: skip
         """Write down that somebody was rung, and what came of it."""
-        now = self._clock.now()
-        return self._store.change(
+        return self._change(
             no,
-            expected_version=expected_version,
-            decide=lambda a: lifecycle.contact(
+            expected_version,
+            lambda a, now: lifecycle.contact(
                 a, by=by, whom=whom, outcome=outcome, note=note, now=now
             ),
         )
@@ -198,23 +192,21 @@ class Alerts:
         note: str | None = None,
     ) -> model.Alert:  # fmt: skip
         """Send somebody: in words, or a team of the hub by its id, which then has it too."""
-        now = self._clock.now()
-        return self._store.change(
+        return self._change(
             no,
-            expected_version=expected_version,
-            decide=lambda a: lifecycle.dispatch(a, by=by, to=to, team=team, note=note, now=now),
+            expected_version,
+            lambda a, now: lifecycle.dispatch(a, by=by, to=to, team=team, note=note, now=now),
         )
 
     def set_out(
         self, no: int, *, by: str, expected_version: int, note: str | None = None
     ) -> model.Alert:
         """Write down that the team that was sent last goes; its devices are told."""
-        now = self._clock.now()
         sent = self._waiting(no)
-        return self._store.change(
+        return self._change(
             no,
-            expected_version=expected_version,
-            decide=lambda a: lifecycle.set_out(
+            expected_version,
+            lambda a, now: lifecycle.set_out(
                 a, by=by, to=sent.to, sending=sent.no, note=note, now=now
             ),
         )
@@ -223,39 +215,39 @@ class Alerts:
         self, no: int, *, by: str, expected_version: int, note: str | None = None
     ) -> model.Alert:
         """Write down that the team that was sent last can't go: the alert asks more people."""
-        now = self._clock.now()
         sent = self._waiting(no)
         history = self._store.history(no)
-        return self._store.change(
+        return self._change(
             no,
-            expected_version=expected_version,
-            decide=lambda a: lifecycle.turn_down(
-                a, by=by, to=sent.to, sending=sent.no, note=note, now=now,
+            expected_version,
+            lambda a, now: lifecycle.turn_down(
+                a,
+                by=by,
+                to=sent.to,
+                sending=sent.no,
+                note=note,
+                now=now,
                 position=lifecycle.further(history, a.chain),
             ),
-        )  # fmt: skip
+        )
 
     def arrive(
         self, no: int, *, by: str, expected_version: int, note: str | None = None
     ) -> model.Alert:
         """Write down that somebody is there."""
-        now = self._clock.now()
-        return self._store.change(
-            no,
-            expected_version=expected_version,
-            decide=lambda a: lifecycle.arrive(a, by=by, note=note, now=now),
+        return self._change(
+            no, expected_version, lambda a, now: lifecycle.arrive(a, by=by, note=note, now=now)
         )
 
     def escalate(
         self, no: int, *, by: str, expected_version: int, note: str | None = None
     ) -> model.Alert:
         """Ask whom its response tells next, at once; at its end the last ones again."""
-        now = self._clock.now()
         history = self._store.history(no)  # a step told meanwhile is told once more, not missed
-        return self._store.change(
+        return self._change(
             no,
-            expected_version=expected_version,
-            decide=lambda a: lifecycle.escalate(
+            expected_version,
+            lambda a, now: lifecycle.escalate(
                 a, by=by, position=lifecycle.further(history, a.chain), note=note, now=now
             ),
         )

@@ -21,7 +21,6 @@ from alerts.storage.routing import Router
 from ingest import telemetry
 from ingest.storage.pool import GONE, Connection, Pool, store_errors
 
-_NAME = "steps"
 _SET_BACK = timedelta(seconds=30)
 """A clock this far behind its last tick was set back: no pause of a process looks like that."""
 _MOST = 100
