@@ -472,7 +472,7 @@ class Engine:
             yes = language.certainly(each.when, env)
             if any_of(yes):
                 rank = np.where(yes, each.severity.rank, rank)
-        if (byte & conditions.PENDING).any():  # else it says nothing to anybody
+        if any_of(byte & conditions.PENDING):  # else it says nothing to anybody
             false = language.judge(one.condition.levels[0].when, env)[1]
         return rank, false, None
 
@@ -939,8 +939,7 @@ class Engine:
 
 def _turns(one: Compiled) -> list[language.Hours | language.Compare]:
     """Return the parts of a rule that the clock alone may turn, each once, of counts one."""
-    nodes = (*(level.when for level in one.condition.levels), one.condition.clear)
-    parts = dict.fromkeys(part for node in nodes for part in language.walk(node))
+    parts = dict.fromkeys(part for node in one.nodes for part in language.walk(node))
     found: list[language.Hours | language.Compare] = []
     counts: list[language.Hours | language.Compare] = []
     for part in parts:
@@ -963,14 +962,10 @@ def _by_clock(signal: Signal) -> bool:
 
 def _counting(rules: Sequence[Compiled], what: str) -> frozenset[int]:
     """Return the marks of homes of which a rule asks how often something was; 0: of all homes."""
-    nodes = (
-        (one, node)
-        for one in rules
-        for node in (*(level.when for level in one.condition.levels), one.condition.clear)
-    )
     return frozenset(
         one.marks
-        for one, node in nodes
+        for one in rules
+        for node in one.nodes
         if any(signal.what == what for signal in language.signals(node))
     )
 

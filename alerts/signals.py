@@ -259,6 +259,7 @@ class PersonEnv(_Env):
         self._times: dict[str, FloatArray] = {}
         self._days: dict[str, tuple[FloatArray, IntArray]] = {}
         self._usual: dict[str, tuple[FloatArray, FloatArray]] = {}
+        self._limits: dict[str, tuple[FloatArray, FloatArray, IntArray]] = {}
         self._home: HomeEnv | None = None
 
     def some(self, which: NDArray[np.intp]) -> PersonEnv:
@@ -289,7 +290,7 @@ class PersonEnv(_Env):
 
     def origin(self, quantity: str) -> IntArray:
         """Return where each person's limits come from, see :meth:`Memory.limit`."""
-        return self._memory.limit(self._slots, self._memory.plan.column(quantity))[2]
+        return self._limit(quantity)[2]
 
     def time_of(self, signal: Signal) -> FloatArray:
         """Return when what a signal rests on was measured, NaN where that says nothing."""
@@ -309,7 +310,7 @@ class PersonEnv(_Env):
             case "value":
                 return self._value(q)
             case "low" | "high":
-                low, high, _ = self._memory.limit(self._slots, self._memory.plan.column(q))
+                low, high, _ = self._limit(q)
                 return low if signal.name == "low" else high
             case "age":
                 value, times = self._memory.series.at(self._rows(q), self._moment)
@@ -362,6 +363,12 @@ class PersonEnv(_Env):
             value = np.where(np.isnan(value), register, value)
         self._cache[signal], self._times[quantity] = value, times
         return value
+
+    def _limit(self, quantity: str) -> tuple[FloatArray, FloatArray, IntArray]:
+        if quantity not in self._limits:
+            column = self._memory.plan.column(quantity)
+            self._limits[quantity] = self._memory.limit(self._slots, column)
+        return self._limits[quantity]
 
     def _usually(self, quantity: str) -> tuple[FloatArray, FloatArray]:
         if quantity not in self._usual:

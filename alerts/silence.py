@@ -196,7 +196,9 @@ def _told(memory: Memory, feeds: IntArray, kind: int, now: float) -> Iterator[mo
     for mine, one in zip(np.split(feeds, begins[1:]), subject[begins], strict=True):
         before = others[known == one]
         every = np.sort(np.r_[before, mine])
-        yield _silence(memory, rule, kind, every, now, again=before.size > 0)
+        # one more stream of what is called silent already is no news, only more to show
+        outcome = model.Outcome.REFRESH if before.size else model.Outcome.RAISE
+        yield _silence(memory, rule, outcome, kind, every, now)
 
 
 def _subject_of(memory: Memory, feeds: IntArray, kind: IntArray | int) -> IntArray:
@@ -207,19 +209,16 @@ def _subject_of(memory: Memory, feeds: IntArray, kind: IntArray | int) -> IntArr
 
 
 def _silence(
-    memory: Memory, rule: pack.SilenceRule, kind: int, feeds: IntArray, now: float, *, again: bool
-) -> model.Finding:
-    """Tell one silence: of a device with all its streams, of a stream, or of a person's readings.
-
-    One more stream of what is called silent already is no news, only more to show.
-    """
+    memory: Memory, rule: pack.SilenceRule, outcome: model.Outcome, kind: int, feeds: IntArray,
+    now: float,
+) -> model.Finding:  # fmt: skip
+    """Tell of one silence: of a device with its streams, of a stream, of a person's readings."""
     device = int(memory.feeds.whose(feeds[:1])[0])
     person = int(memory.devices.person[device])
     facts = tuple(_fact(memory, int(f), now) for f in feeds)
     subject = ("person", person) if kind == _READING and person else (
         "device", int(memory.devices.no[device])
     )  # fmt: skip
-    outcome = model.Outcome.REFRESH if again else model.Outcome.RAISE
     return _finding(
         rule, outcome, *subject, now, facts=facts, person=person or None,
         home=int(memory.devices.home[device]) or None, device=int(memory.devices.no[device]),
@@ -233,23 +232,10 @@ def _over(
     rule = memory.plan.silences.get(_NAMES[kind])
     if rule is None:
         return
-    device = int(memory.feeds.whose(feeds[:1])[0])
-    person = int(memory.devices.person[device])
     still = still[memory.feeds.told[still] == kind]
-    if kind == _READING and person:
-        same = memory.devices.person[memory.feeds.whose(still)] == person
-        subject = ("person", person)
-    else:
-        same = memory.feeds.whose(still) == device
-        subject = ("device", int(memory.devices.no[device]))
-    if any_of(same):
+    if any_of(_subject_of(memory, still, kind) == _subject_of(memory, feeds[:1], kind)):
         return
-    yield _finding(
-        rule, model.Outcome.CLEAR, *subject, now,
-        facts=tuple(_fact(memory, int(f), now) for f in feeds),
-        person=person or None, home=int(memory.devices.home[device]) or None,
-        device=int(memory.devices.no[device]),
-    )  # fmt: skip
+    yield _silence(memory, rule, model.Outcome.CLEAR, kind, feeds, now)
 
 
 def _fact(memory: Memory, feed: int, now: float) -> model.Fact:
@@ -302,9 +288,9 @@ def _feeds_of(memory: Memory, kind: str, number: int, rule_id: str) -> tuple[Int
         (k for k, name in _NAMES.items()
          if name in memory.plan.silences and memory.plan.silences[name].id == rule_id), None,
     )  # fmt: skip
-    device, _ = memory.feeds.pairs()
+    devices = memory.devices
     if kind == "person":
-        mine = memory.devices.person[device] == number
+        slots = places(devices.person[: devices.count] == number)
     else:
-        mine = memory.devices.no[device] == number
-    return places(mine), which
+        slots = devices.rows(np.array([number]))
+    return memory.feeds.of(slots), which

@@ -132,8 +132,7 @@ class Memory:
         column = np.where(inside, quantity, 0)
         asked = quantity == vitals.SYMPTOM
         if asked.any():
-            known = np.where(part < self._key_of_part.size, part, 0)
-            column = np.where(asked, self._key_of_part[known], column)
+            column = np.where(asked, self._key_of_part[self.known_part(part)], column)
         keep = inside & (column >= 0) & self.plan.kept[np.maximum(column, 0)]
         return np.where(keep, column, ABSENT)
 

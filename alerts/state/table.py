@@ -314,7 +314,7 @@ class Begins:
         """
         which = places((slots >= 0) & (slots < self._count))
         row, end = self._begin[slots[which]].astype(np.int64), self._begin[slots[which] + 1]
-        while (more := row < end).any():
+        while any_of(more := row < end):
             which, row, end = which[more], row[more], end[more]
             yield which, row
             row = row + 1

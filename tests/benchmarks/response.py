@@ -30,6 +30,7 @@ from api.embedded.postgres import EmbeddedPostgres
 from ingest.kernel.clock import SystemClock
 from ingest.storage import migrate
 from ingest.storage.pool import open_pool
+from tests.benchmarks.rules import lines, seconds
 from tests.support.folders import short_folder
 
 
@@ -186,13 +187,6 @@ def _organisation() -> route.Organisation:
     return route.Organisation(teams, default)
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Return how long a piece of work takes. [s]"""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
 def queue(sizes: Sizes) -> dict[str, Any]:
     """A page of the queue of a team that has 10,000 open alerts of those there are.
 
@@ -287,9 +281,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=(), choices=sorted(PARTS))
     given = parser.parse_args()
     figures = run(QUICK if given.quick else FULL, tuple(given.only))
-    mark = {True: "met", False: "NOT MET", None: ""}
-    lines = [f"{a:<30}{b:<34}{c:<16}{mark[d]}" for a, b, c, d in table(figures)]
-    print("\n".join(lines), file=sys.stderr)
+    print(lines(table(figures)), file=sys.stderr)
     print(json.dumps(figures, indent=2))
 
 
