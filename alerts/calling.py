@@ -113,17 +113,11 @@ def _while_closed(alert: Alert, scene: Scene, called: Called) -> Called:
 def _other_team(alert: Alert, scene: Scene, kinds: Sequence[TeamKind], wanted: str) -> Called:
     """Return the nearest open team of the first kind there is one of; else the alert's own."""
     for kind in kinds:
-        fit = [
-            team
-            for team in scene.organisation.of_kind(kind)
-            if routing.nearness(team, scene.facts) < routing.ELSEWHERE
-            and routing.takes(team, alert.alert_class, alert.severity)
-            and scene.organisation.is_open(team, scene.now)
-        ]
-        if fit:
-            team = min(fit, key=lambda t: (routing.nearness(t, scene.facts), t.no))
-            said = team.name if kind == kinds[0] else f"no {wanted} here and now: {team.name}"
-            return Called(owners=(_team(team),), said=said, team=team)
+        for team, _ in scene.organisation.near(kind.value, scene.facts).serving:
+            takes = routing.takes(team, alert.alert_class, alert.severity)
+            if takes and scene.organisation.is_open(team, scene.now):
+                said = team.name if kind == kinds[0] else f"no {wanted} here and now: {team.name}"
+                return Called(owners=(_team(team),), said=said, team=team)
     said = f"no {wanted} here and now: {scene.team.name} again"
     return Called(owners=(_team(scene.team),), said=said)
 

@@ -329,7 +329,7 @@ def offer(alert: Alert, *, by: str, to: str, note: str | None, now: datetime) ->
     after = replace(alert, offered_to=to, offered_until=until, version=alert.version + 1)
     return _change(
         after, "handover_offered", now=now, by=by, reason=note, detail={"to": to},
-        steps=(*_watched(after, now), *_offered(after)),
+        steps=_watched(after, now),
     )  # fmt: skip
 
 
@@ -513,8 +513,7 @@ def close(
         outcome=known,
         acknowledged_until=None,
         snoozed_until=None,
-        offered_to=None,
-        offered_until=None,
+        **_NO_OFFER,
         stale=False,
         version=alert.version + 1,
     )
@@ -571,11 +570,10 @@ def _held(
 ) -> Change:  # fmt: skip
     """Leave it on the queue without a page until a time is over."""
     after = replace(alert, snoozed_until=hold.until, acknowledged_until=None, stale=False)
-    ends = escalation.watch(
-        Kind.SNOOZE_ENDS, run=after.pages, version=after.version, due_at=hold.until
-    )
     said = {**(detail or {}), "until": hold.until.isoformat(), "held": hold.reason}
-    return _change(after, kind, now=now, by=by, reason=reason, detail=said, steps=(ends,))
+    return _change(
+        after, kind, now=now, by=by, reason=reason, detail=said, steps=_watched(after, now)
+    )
 
 
 def _taken(
@@ -612,26 +610,27 @@ def _went_on(
     )  # fmt: skip
     return _change(
         after, kind, now=now, by=by, reason=reason, detail=detail, receipt=receipt,
-        steps=(*_watched(after, now), *_offered(after)),
+        steps=_watched(after, now),
     )  # fmt: skip
 
 
 def _watched(alert: Alert, now: datetime) -> tuple[Due, ...]:
-    """Return the step that comes back to what somebody has taken on."""
+    """Return the step that comes back to what somebody has taken on, and where an offer ends.
+
+    An offer ends when it was to, however much its owner does meanwhile.
+    """
     working = alert.state is State.IN_PROGRESS
     kind = Kind.PROGRESS_DUE if working else Kind.ACKNOWLEDGEMENT_ENDS
     if alert.snoozed_until is not None:
         kind = Kind.SNOOZE_ENDS
     due_at = alert.snoozed_until or alert.acknowledged_until or now
-    return (escalation.watch(kind, run=alert.pages, version=alert.version, due_at=due_at),)
-
-
-def _offered(alert: Alert) -> tuple[Due, ...]:
-    """Return the step at which an offer ends, however much its owner does meanwhile."""
-    if alert.offered_until is None:
-        return ()
-    ends = alert.offered_until
-    return (escalation.watch(Kind.OFFER_ENDS, run=alert.pages, version=alert.version, due_at=ends),)
+    ends = [(kind, due_at)]
+    if alert.offered_until is not None:
+        ends.append((Kind.OFFER_ENDS, alert.offered_until))
+    return tuple(
+        escalation.watch(kind, run=alert.pages, version=alert.version, due_at=at)
+        for kind, at in ends
+    )
 
 
 def _offer_over(alert: Alert, reason: str, *, now: datetime, by: str | None = None) -> Change:

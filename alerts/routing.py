@@ -14,7 +14,7 @@ from alerts.policies import routes
 DEFAULT_TEAM_ID: Final = "hub-default"
 """The built-in team that takes what nobody else takes; it exists before anything is routed."""
 
-_SITE, _CLUSTER, _AREA, _EVERYWHERE, ELSEWHERE = range(5)
+_SITE, _CLUSTER, _AREA, _EVERYWHERE, _ELSEWHERE = range(5)
 """How near a team is to where somebody lives; the nearest that can take it does."""
 _NEAR: Final = {
     _SITE: "team on site",
@@ -135,7 +135,7 @@ class Organisation:
                 teams = tuple(t for t in teams if t.site_no is not None)
             ranked = sorted(((nearness(t, facts), t.no, t) for t in teams), key=lambda n: n[:2])
             serving = tuple(
-                (t, f"{_words(t.kind)} {_NEAR[n]}") for n, _, t in ranked if n < ELSEWHERE
+                (t, f"{_words(t.kind)} {_NEAR[n]}") for n, _, t in ranked if n < _ELSEWHERE
             )
             elsewhere = tuple(  # asked only where nobody serves the place
                 (t, f"no {_words(t.kind)} team serves this area: another area's")
@@ -200,12 +200,12 @@ def takes(team: Team, alert_class: str, severity: str) -> bool:
 def nearness(team: Team, facts: Facts) -> int:
     """Return how near a team is to somebody: 0 on site up to 4 for not serving the place."""
     if team.site_no is not None:
-        return _SITE if team.site_no == facts.site_no else ELSEWHERE
+        return _SITE if team.site_no == facts.site_no else _ELSEWHERE
     there = team.area_no is not None and team.area_no in (facts.area_no, facts.council_area_no)
     if team.area_no is not None and not there:
-        return ELSEWHERE
+        return _ELSEWHERE
     if team.cluster is not None:
-        return _CLUSTER if team.cluster == facts.cluster else ELSEWHERE
+        return _CLUSTER if team.cluster == facts.cluster else _ELSEWHERE
     return _AREA if there else _EVERYWHERE
 
 

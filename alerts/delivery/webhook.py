@@ -1,4 +1,4 @@
-"""Signed webhooks: JSON, or a FHIR Communication, to another system. The only home of httpx"""
+"""Signed webhooks: JSON, or a FHIR Communication, to another system"""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -172,7 +172,7 @@ class Writer:
             repage_s=self._repage_s,
             now=at,
             detail=_detail(one),
-            response=ledger.response(replace(before, response=""), one.severity),
+            response=self._responses.choose("", one.severity, before.alert_class),
         )
         if change.page:
             paged[episode] = now

@@ -112,17 +112,11 @@ class Ledger:
         entry = self._entries.get(episode)
         return None if entry is None else entry.alert
 
-    def response(self, alert: model.Alert, severity: model.Severity) -> escalation.Response:
-        """Return what is done about an alert of a severity."""
-        known = self._responses or responses.load()
-        return known.choose(alert.response, severity, alert.alert_class)
-
     def open_new(
         self, alert: model.Alert, *, now: datetime, detail: Mapping[str, Any] | None = None
     ) -> lifecycle.Change:
         """Open an alert with its response frozen into it, held where people have muted it."""
-        response = self.response(alert, alert.severity)
-        alert = replace(alert, response=response.id, chain=response.frozen())
+        alert = self._answered(alert)
         hold = suppression.hold(alert, self._mutes(alert, now), now=now)
         change = lifecycle.raised(alert, now=now, detail=detail, hold=hold)
         self.apply(change)
@@ -138,9 +132,11 @@ class Ledger:
         self.apply(lifecycle.resume(fresh, now=now))
 
     def _answered(self, alert: model.Alert) -> model.Alert:
+        """Freeze its response into an alert that has none."""
         if alert.chain:
             return alert
-        response = self.response(alert, alert.severity)
+        known = self._responses or responses.load()
+        response = known.choose(alert.response, alert.severity, alert.alert_class)
         return replace(alert, response=response.id, chain=response.frozen())
 
     def _mutes(self, alert: model.Alert, now: datetime) -> list[suppression.Mute]:

@@ -56,9 +56,9 @@ class Router:
         self._tree: routes.Tree | None = None
         self._read_at = float("-inf")
         self._organisation: routing.Organisation | None = None
-        self._people: dict[int, routing.Facts] = {}
+        self._people: dict[int, routing.Facts | None] = {}
         self._homes: dict[int, routing.Facts] = {}
-        self._sites: dict[str, routing.Facts] = {}
+        self._sites: dict[str, routing.Facts | None] = {}
         self._say = telemetry.logger()
 
     def forget(self) -> None:
@@ -77,6 +77,10 @@ class Router:
                 self._read_sites(db, sites)
                 if people or homes:
                     self._read_people(db, people, homes)
+            for no in people:  # nothing is known of them: that is known, and not asked again
+                self._people.setdefault(no, None)
+            for site in sites:
+                self._sites.setdefault(site, None)
         except (psycopg.DataError, psycopg.ProgrammingError, LookupError, TypeError, ValueError):
             self._say.exception("What the register says for routing could not be read")
 

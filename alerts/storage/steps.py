@@ -150,6 +150,8 @@ class Steps:
     def _without(self, db: Connection) -> list[model.Alert]:
         """Lock alerts without a step to come; once they are locked nobody gives them one."""
         seen = [no for (no,) in db.execute(_WITHOUT, {"these": None, "most": _MOST})]
+        if not seen:
+            return []
         locked = [rows.alert(row) for row in db.execute(_LOCK, [seen]).fetchall()]
         again = {"these": [a.no for a in locked], "most": _MOST}
         still = {no for (no,) in db.execute(_WITHOUT, again)}
@@ -196,6 +198,8 @@ class Steps:
 
     def _take(self, db: Connection, due: Sequence[int], at: datetime) -> int:
         """Take the due steps of those alerts that nobody holds; return how many."""
+        if not due:
+            return 0
         alerts = {(a := rows.alert(r)).no: a for r in db.execute(_LOCK, [list(due)]).fetchall()}
         if not alerts:
             return 0

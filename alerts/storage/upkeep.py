@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -228,11 +229,16 @@ class Upkeep:
     def _write(self, db: Connection, found: Sequence[watchdog.Verdict]) -> None:
         ledger = Ledger(db, self._responses)
         ledger.lock(_episode(v) for v in found)
+        router = Router(age_s=math.inf, clock=self._clock, policies=self._policies)
+        new = [v for v in found if v.bad and ledger.open(_episode(v)) is None]
+        if new:  # a whole estate's pendants may be due for their test at once
+            router.look_up(db, [self._request(v) for v in new])
         for verdict in found:
             before = ledger.open(_episode(verdict))
             if before is None:
                 if verdict.bad:
-                    alert, routed = self._alert(db, verdict)
+                    routed = router.route(db, self._request(verdict))
+                    alert = self._alert(verdict, routed)
                     detail = {"routing": routed.detail()}
                     ledger.open_new(alert, now=self._clock.now(), detail=detail)
                 continue
@@ -262,26 +268,23 @@ class Upkeep:
             now=now,
         )
 
-    def _alert(
-        self, db: Connection, verdict: watchdog.Verdict
-    ) -> tuple[model.Alert, routing.Routed]:
-        rule, now, about = self._rules[verdict.rule_id], self._clock.now(), verdict.about
-        router = Router(age_s=0.0, clock=self._clock, policies=self._policies)
-        routed = router.route(
-            db,
-            routing.Request(
-                alert_class=rule.alert_class,
-                severity=rule.severity,
-                kind=rule.team,
-                source=model.Source.SYSTEM,
-                rule_id=rule.id,
-                now=now,
-                person_no=about.person_no if about else None,
-                dwelling_no=about.dwelling_no if about else None,
-                site=about.site if about else None,
-            ),
+    def _request(self, verdict: watchdog.Verdict) -> routing.Request:
+        rule, about = self._rules[verdict.rule_id], verdict.about
+        return routing.Request(
+            alert_class=rule.alert_class,
+            severity=rule.severity,
+            kind=rule.team,
+            source=model.Source.SYSTEM,
+            rule_id=rule.id,
+            now=self._clock.now(),
+            person_no=about.person_no if about else None,
+            dwelling_no=about.dwelling_no if about else None,
+            site=about.site if about else None,
         )
-        alert = model.Alert(
+
+    def _alert(self, verdict: watchdog.Verdict, routed: routing.Routed) -> model.Alert:
+        rule, now, about = self._rules[verdict.rule_id], self._clock.now(), verdict.about
+        return model.Alert(
             no=0,
             episode=_episode(verdict),
             source=model.Source.SYSTEM,
@@ -305,7 +308,6 @@ class Upkeep:
             alert_class=rule.alert_class,
             response=routed.response,
         )
-        return alert, routed
 
     def _alone(self, db: Connection) -> bool:
         row = db.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_SHARD, _UPKEEP]).fetchone()
