@@ -20,7 +20,7 @@ LEAST: Final = 5
 WITHHELD: Final = "withheld"
 
 
-def suppressed(table: Table, *, totals: bool, least: int = LEAST) -> Table:
+def suppressed(table: Table, *, totals: bool) -> Table:
     """Return a table whose small counts can't be read.
 
     Parameters
@@ -29,27 +29,25 @@ def suppressed(table: Table, *, totals: bool, least: int = LEAST) -> Table:
         Its rows may be read several times.
     totals : bool
         Whether the last row is the sum of the others.
-    least : int
-        The smallest count that is shown.
     """
     rows = [list(row) for row in table.rows]
     counts = [n for n, c in enumerate(table.columns) if c.kind == "count"]
     values = np.array(
         [[_number(row[n]) for n in counts] for row in rows], dtype=np.float64
     ).reshape(len(rows), len(counts))
-    small = values < least
+    small = values < LEAST
     hidden = _closed(table, values, small.copy(), counts, totals)
     place = {table.columns[n].name: k for k, n in enumerate(counts)}
     out: list[tuple[Cell, ...]] = []
     for r, row in enumerate(rows):
         for k, n in enumerate(counts):
             if hidden[r, k]:
-                row[n] = f"<{least}" if small[r, k] else WITHHELD
+                row[n] = f"<{LEAST}" if small[r, k] else WITHHELD
         for n, column in enumerate(table.columns):
             if column.kind == "rate" and any(hidden[r, place[c]] for c in column.of):
                 row[n] = None
         out.append(tuple(row))
-    note = f"Counts below {least} are shown as <{least}; what would give one away is withheld."
+    note = f"Counts below {LEAST} are shown as <{LEAST}; what would give one away is withheld."
     return replace(table, rows=out, notes=(*table.notes, note))
 
 

@@ -31,10 +31,6 @@ class Table:
     rows: Iterable[Sequence[Cell]]  # read once where it is long
     notes: tuple[str, ...] = ()
 
-    def place(self, name: str) -> int:
-        """Return a column's place."""
-        return [c.name for c in self.columns].index(name)
-
 
 def csv_lines(table: Table) -> Iterator[str]:
     """Write a table as CSV (RFC 4180), a header first.

@@ -218,11 +218,7 @@ def _register(
         raise errors.InvalidError(
             what="Give either the patient who wears it or the home that shares it"
         )
-    person = None
-    if body.patient is not None:
-        person = hub.register.person(deps.number("person", body.patient))
-        if person is None:
-            raise errors.NotFoundError(what="patient")
+    person = deps.person(hub, body.patient) if body.patient is not None else None
     may_issue = who.may(security.Permission.CREDENTIALS_ISSUE)
     device, made = hub.register.create_device(
         registration.Device(

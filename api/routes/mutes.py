@@ -34,11 +34,9 @@ def add(hub: deps.Hub, who: deps.AlertActor, body: wire.NewMute) -> wire.Mute:
     """
     if who.equipment_only and body.device is None:
         raise errors.ForbiddenError(role=who.role, permission="to mute people and homes")
-    person = deps.number("person", body.patient) if body.patient is not None else None
+    person = deps.person(hub, body.patient).no if body.patient is not None else None
     home = deps.number("home", body.home) if body.home is not None else None
     device = deps.number("device", body.device) if body.device is not None else None
-    if person is not None and hub.register.person(person) is None:
-        raise errors.NotFoundError(what="patient")
     if home is not None and not hub.showing.has_home(home):
         raise errors.NotFoundError(what="home")
     if device is not None and not hub.showing.has_device(device):

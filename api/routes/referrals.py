@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from alerts import model
-from api import deps, errors, wire
+from api import deps, wire
 
 router = APIRouter(tags=["alerts"])
 
@@ -13,9 +13,7 @@ router = APIRouter(tags=["alerts"])
 @router.post("/referrals", status_code=201, summary="Raise an alert from a person")
 def refer(hub: deps.Hub, who: deps.Referrer, body: wire.NewReferral) -> wire.Alert:
     """Put what somebody says about a person into the same queue as the devices' alarms."""
-    person = hub.register.person(deps.number("person", body.patient))
-    if person is None:
-        raise errors.NotFoundError(what="patient")
+    person = deps.person(hub, body.patient)
     raised = hub.alerts.raise_manual(
         by=who.username,
         title=body.title,

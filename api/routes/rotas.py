@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from api import deps, wire
+from api import deps, security, wire
 from api.storage import rotas
 from ingest.kernel import ids
 
@@ -29,23 +29,25 @@ def shifts(
 @router.post("/rotas", status_code=201, summary="Add a shift")
 def add_shift(hub: deps.Hub, who: deps.TeamWriter, body: wire.NewShift) -> wire.Shift:
     """Add a shift, a time on call, leave, or a swap (``instead_of`` a colleague's shift)."""
-    return _put(hub, who.username, body, no=0)
+    return _put(hub, who, body, no=0)
 
 
 @router.put("/rotas/{shift}", summary="Change a shift")
 def put_shift(hub: deps.Hub, who: deps.TeamWriter, shift: str, body: wire.NewShift) -> wire.Shift:
     """Replace a shift."""
-    return _put(hub, who.username, body, no=deps.number("shift", shift))
+    return _put(hub, who, body, no=deps.number("shift", shift))
 
 
 @router.delete("/rotas/{shift}", status_code=204, summary="Remove a shift")
 def remove_shift(hub: deps.Hub, who: deps.TeamWriter, shift: str) -> None:
     """Take a shift out of the rota."""
     hub.rotas.remove(deps.number("shift", shift))
-    _written(hub, who.username, "rotas.remove", shift)
+    deps.seen(hub, who, "rotas.remove", subject=shift)
 
 
-def _put(hub: deps.Services, by: str, body: wire.NewShift, *, no: int) -> wire.Shift:
+def _put(
+    hub: deps.Services, who: security.Principal, body: wire.NewShift, *, no: int
+) -> wire.Shift:
     taken = None if body.instead_of is None else deps.number("shift", body.instead_of)
     kept = hub.rotas.put(
         rotas.Shift(
@@ -54,12 +56,8 @@ def _put(hub: deps.Services, by: str, body: wire.NewShift, *, no: int) -> wire.S
         )
     )  # fmt: skip
     made = _shift(kept)
-    _written(hub, by, "rotas.change" if no else "rotas.create", made.id)
+    deps.seen(hub, who, "rotas.change" if no else "rotas.create", subject=made.id)
     return made
-
-
-def _written(hub: deps.Services, by: str, action: str, subject: str) -> None:
-    hub.audit.write(at=hub.clock.now(), account=by, action=action, subject=subject)
 
 
 def _shift(shift: rotas.Shift) -> wire.Shift:

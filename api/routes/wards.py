@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from alerts import wards
-from api import deps, errors, security, wire
+from api import deps, security, wire
 from ingest.kernel import ids
 
 router = APIRouter(tags=["wards"])
@@ -31,13 +31,11 @@ def census(
 @router.post("/wards", status_code=201, summary="Admit somebody")
 def admit(hub: deps.Hub, who: deps.PlanWriter, body: wire.NewWardEpisode) -> wire.WardEpisode:
     """Begin an episode; it is asked two days before its end whether it goes on."""
-    person = deps.number("person", body.patient)
-    if hub.register.person(person) is None:
-        raise errors.NotFoundError(what="patient")
+    person = deps.person(hub, body.patient)
     now = hub.clock.now()
     made = hub.wards.admit(
         wards.Episode(
-            no=0, person_no=person, ward=body.ward, team=body.team, admitted_at=now,
+            no=0, person_no=person.no, ward=body.ward, team=body.team, admitted_at=now,
             admitted_by=who.username, reason=body.reason,
             expires_at=body.expires_at or now + wards.LONGEST,
         )

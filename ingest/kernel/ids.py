@@ -7,7 +7,7 @@ from typing import Literal
 
 Kind = Literal[
     "person", "home", "device", "site", "alert", "event", "quarantine", "account", "team",
-    "command", "mute", "dispatch", "shift", "ward",
+    "command", "mute", "shift", "ward",
 ]  # fmt: skip
 
 
