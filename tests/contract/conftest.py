@@ -1,4 +1,4 @@
-"""What most tests on a real database start from: a small register, a pool, writers of the log."""
+"""What most tests on a real database start from: a small register, a pool, alerts, the log."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from alerts.service import Alerts
+from alerts.storage.alerts import AlertStore
 from ingest.storage.pool import Pool, open_pool
 from tests.contract.homes import Homes, Writer
+from tests.support.clock import FixedClock
 
 
 @pytest.fixture
@@ -20,6 +23,16 @@ def pool(here: Homes) -> Iterator[Pool]:
     opened = open_pool(here.url, name="test", most=6)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def store(pool: Pool) -> AlertStore:
+    return AlertStore(pool)
+
+
+@pytest.fixture
+def alerts(store: AlertStore, clock: FixedClock) -> Alerts:
+    return Alerts(store=store, clock=clock)
 
 
 @pytest.fixture

@@ -26,16 +26,6 @@ pytestmark = pytest.mark.service
 
 
 @pytest.fixture
-def store(pool: Pool) -> AlertStore:
-    return AlertStore(pool)
-
-
-@pytest.fixture
-def alerts(store: AlertStore, clock: FixedClock) -> Alerts:
-    return Alerts(store=store, clock=clock)
-
-
-@pytest.fixture
 def mutes(pool: Pool, clock: FixedClock) -> Mutes:
     return Mutes(store=MuteStore(pool), clock=clock)
 

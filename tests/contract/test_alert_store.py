@@ -16,22 +16,12 @@ from alerts.storage import ledger as ledgers
 from alerts.storage.alarms import AlarmLog
 from alerts.storage.alerts import AlertStore
 from ingest.kernel import errors as kernel_errors
-from ingest.storage.pool import Pool, connect, store_errors
+from ingest.storage.pool import connect, store_errors
 from tests.contract import homes
 from tests.contract.homes import Homes, Writer, make
 from tests.support.clock import FixedClock
 
 pytestmark = pytest.mark.service
-
-
-@pytest.fixture
-def store(pool: Pool) -> AlertStore:
-    return AlertStore(pool)
-
-
-@pytest.fixture
-def alerts(store: AlertStore, clock: FixedClock) -> Alerts:
-    return Alerts(store=store, clock=clock)
 
 
 def test_an_alert_comes_back_as_it_was_stored(

@@ -13,7 +13,6 @@ from alerts.service import Alerts
 from alerts.storage import chains
 from alerts.storage.alerts import AlertStore
 from alerts.storage.ledger import Ledger
-from ingest.storage.pool import Pool
 from tests.contract import homes
 from tests.contract.homes import Homes, make
 from tests.support.clock import FixedClock
@@ -22,14 +21,8 @@ pytestmark = pytest.mark.service
 
 
 @pytest.fixture
-def store(pool: Pool) -> AlertStore:
-    return AlertStore(pool)
-
-
-@pytest.fixture
-def lived(here: Homes, store: AlertStore, clock: FixedClock) -> list[int]:
+def lived(here: Homes, store: AlertStore, alerts: Alerts, clock: FixedClock) -> list[int]:
     """Three alerts with a history."""
-    alerts = Alerts(store=store, clock=clock)
     numbers = []
     for n in range(3):
         alert = store.open(make(here, clock, n))

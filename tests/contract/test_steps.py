@@ -25,11 +25,6 @@ pytestmark = pytest.mark.service
 
 
 @pytest.fixture
-def alerts(pool: Pool, clock: FixedClock) -> Alerts:
-    return Alerts(store=AlertStore(pool), clock=clock)
-
-
-@pytest.fixture
 def steps(pool: Pool, clock: FixedClock) -> Steps:
     return Steps(pool, router=Router(age_s=0.0, clock=clock))
 

@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -422,57 +422,53 @@ def test_acknowledging_stops_what_is_queued_while_a_slow_one_is_under_way(
     assert mail.got == []
 
 
-class _Dying:
-    """A store whose process is killed between sending and recording, once."""
+class _AtFirst:
+    """A store whose first records of what was sent go another way, each once."""
 
-    def __init__(self, store: Store, died: threading.Event) -> None:
+    def __init__(self, store: Store, first: Iterator[Callable[[], bool]]) -> None:
         self._store = store
-        self._died = died
+        self._first = first
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
     def sent(self, due: Due, outcome: Sent, *, now: datetime) -> bool:
-        if not self._died.is_set():
-            self._died.set()
-            return True  # what this process knew is gone
-        return self._store.sent(due, outcome, now=now)
+        otherwise = next(self._first, None)
+        return otherwise() if otherwise else self._store.sent(due, outcome, now=now)
+
+
+def _killed() -> bool:
+    """What this process knew is gone."""
+    return True
+
+
+def _refused() -> bool:
+    """Refuse it as if the words made no sense to the database."""
+    raise errors.PoisonError(detail="22021")
+
+
+def _away() -> bool:
+    """Be away for a moment."""
+    raise errors.StoreUnavailableError(detail="away")
 
 
 def test_killed_between_sending_and_recording_it_is_sent_again_with_the_same_key(
     here: Told, dispatch: Start, web: WebReceiver
 ) -> None:
     here.receiver("webhook", hook(web))
-    died = threading.Event()
-    dispatch(store=lambda s: _Dying(s, died), lease_s=0.5)  # type: ignore[arg-type,return-value]
+    first = iter([_killed])
+    dispatch(store=lambda s: _AtFirst(s, first), lease_s=0.5)  # type: ignore[arg-type,return-value]
     alert = tell(here)
     settled(here, alert, ["delivered"])
     assert web.keys == [row(here, alert)["key"]] * 2
-
-
-class _Refusing:
-    """A store that refuses what it is to record, once, as if the words made no sense to it."""
-
-    def __init__(self, store: Store, refused: threading.Event) -> None:
-        self._store = store
-        self._refused = refused
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def sent(self, due: Due, outcome: Sent, *, now: datetime) -> bool:
-        if not self._refused.is_set():
-            self._refused.set()
-            raise errors.PoisonError(detail="22021")
-        return self._store.sent(due, outcome, now=now)
 
 
 def test_what_can_not_be_recorded_does_not_end_the_role_and_is_sent_again_with_the_same_key(
     here: Told, dispatch: Start, web: WebReceiver
 ) -> None:
     here.receiver("webhook", hook(web))
-    refused = threading.Event()
-    dispatch(store=lambda s: _Refusing(s, refused), lease_s=0.5)  # type: ignore[arg-type,return-value]
+    first = iter([_refused])
+    dispatch(store=lambda s: _AtFirst(s, first), lease_s=0.5)  # type: ignore[arg-type,return-value]
     alert = tell(here)
     settled(here, alert, ["delivered"])
     assert web.keys == [row(here, alert)["key"]] * 2
@@ -483,31 +479,15 @@ def test_notify_is_asked_before_a_text_goes_out_a_second_time(
 ) -> None:
     """It takes the same reference twice: two texts in one night for one alert."""
     here.receiver("sms", "07700900123")
-    died = threading.Event()
+    first = iter([_killed])
     dispatch(
-        store=lambda s: _Dying(s, died),  # type: ignore[arg-type,return-value]
+        store=lambda s: _AtFirst(s, first),  # type: ignore[arg-type,return-value]
         lease_s=0.5, notify_api_key=_API_KEY, notify_sms_template="t",
         notify_url=f"http://127.0.0.1:{notify.port}",
     )  # fmt: skip
     settled(here, tell(here), ["delivered"])
+    assert next(first, None) is None  # it was killed
     assert len(notify.sent) == 1
-
-
-class _Away:
-    """A store whose database is away for a moment just when something was sent."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.refusals = 2
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def sent(self, due: Due, outcome: Sent, *, now: datetime) -> bool:
-        if self.refusals:
-            self.refusals -= 1
-            raise errors.StoreUnavailableError(detail="away")
-        return self._store.sent(due, outcome, now=now)
 
 
 def test_a_database_that_is_away_for_a_moment_makes_nobody_be_told_twice(
@@ -515,7 +495,9 @@ def test_a_database_that_is_away_for_a_moment_makes_nobody_be_told_twice(
 ) -> None:
     monkeypatch.setattr(dispatching, "_LOOK_S", 0.1)
     here.receiver("webhook", hook(web))
-    dispatch(store=_Away)  # type: ignore[arg-type]
+    first = iter([_away, _away])
+    dispatch(store=lambda s: _AtFirst(s, first))  # type: ignore[arg-type,return-value]
     alert = tell(here)
     settled(here, alert, ["delivered"])
+    assert next(first, None) is None
     assert len(web.got) == 1
